@@ -1,0 +1,36 @@
+"""The error tree. A class's docstring is its default message; the low-level reason is chained as ``__cause__``."""
+
+from __future__ import annotations
+
+import inspect
+
+__all__ = [
+    "BreakerOpen",
+    "CodecError",
+    "Misconfigured",
+    "RedisToolkitError",
+    "StoreUnavailable",
+]
+
+
+class RedisToolkitError(Exception):
+    """Something in redis_toolkit failed."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.getdoc(type(self)) or type(self).__name__)
+
+
+class Misconfigured(RedisToolkitError):
+    """A setting or declaration cannot work as it stands."""
+
+
+class StoreUnavailable(RedisToolkitError):
+    """Redis could not be reached or refused the command; look at the chained cause and at the alias in CACHES."""
+
+
+class BreakerOpen(StoreUnavailable):
+    """Redis failed a moment ago and is not asked again until it answers a probe (REDIS_TOOLKIT_BREAKER_RETRY)."""
+
+
+class CodecError(RedisToolkitError):
+    """A value cannot be turned into bytes and back without loss, or stored bytes are not what they should be."""
