@@ -1,0 +1,81 @@
+"""Django settings of the test run. Importing them starts nothing; see ``tests/servers.py``."""
+
+from __future__ import annotations
+
+import os
+
+from tests import servers
+
+SECRET_KEY = "only for tests"
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "Europe/Rome"
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.admin",
+    "redis_toolkit",
+    "tests.app",
+    "demo_project.timetable",
+]
+
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": servers.redis_url,
+    },
+}
+
+DATABASES = {
+    # The fixture django_db_modify_db_settings puts a file in the place of the
+    # memory, because several processes and threads have to share it.
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("SQLITE_PATH", ":memory:"),
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+        },
+        "TEST": {},
+    },
+    "postgres": {
+        **(
+            servers.postgres.django_settings()
+            if servers.postgres
+            else servers.database_settings(os.environ["DATABASE_URL"])
+        ),
+        "TEST": {"DEPENDENCIES": []},  # so that tests of this one alone need no other
+    },
+}
+
+# Django's own tables straight from the models: the migrations of five apps,
+# twice, would be the slowest part of most test runs.
+MIGRATION_MODULES = dict.fromkeys(("contenttypes", "auth", "sessions", "admin"))
