@@ -1,0 +1,223 @@
+"""Every setting, once: name, type, default, meaning and validity.
+
+Settings are read live: ``settings.<NAME>`` is ``REDIS_TOOLKIT_<NAME>`` of Django's settings, and ``override_settings``
+is followed at once. No other module reads Django's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
+from typing import Any, Generic, TypeVar, overload
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+__all__ = ["PREFIX", "Setting", "Settings", "settings"]
+
+T = TypeVar("T")
+
+PREFIX = "REDIS_TOOLKIT_"
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
+
+
+def _not_negative(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
+
+
+def _share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 0.9
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _names(value: object) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) for name in value)
+
+
+def _text_or_none(value: object) -> bool:
+    return value is None or _text(value)
+
+
+def _size_or_none(value: object) -> bool:
+    return value is None or _whole(value)
+
+
+class Setting(Generic[T]):
+    """One setting: ``default``, what it means (``doc``), what it must be (``must``) and the test for it (``valid``)."""
+
+    def __init__(self, default: T, doc: str, *, must: str, valid: Callable[[object], bool]) -> None:
+        self.default = default
+        self.doc = doc
+        self.must = must
+        self.valid = valid
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+        self.name = PREFIX + name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Setting[T]: ...
+    @overload
+    def __get__(self, instance: Settings, owner: type) -> T: ...
+    def __get__(self, instance: Settings | None, owner: type) -> T | Setting[T]:
+        if instance is None:
+            return self
+        # Kept in the instance's __dict__, which shadows this non-data descriptor until `setting_changed` empties it: on
+        # the hot path a setting costs an attribute look-up, not the exception Django raises inside for an absent name.
+        value: T = getattr(django_settings, self.name, self.default)
+        instance.__dict__[self.attribute] = value
+        return value
+
+
+class Settings:
+    """The toolkit's settings, as attributes. Unknown names are an ``AttributeError`` here and a check error in use."""
+
+    ALIAS = Setting(
+        "default",
+        "Name in `CACHES` (a django-redis cache) whose server holds everything.",
+        must="a name in CACHES",
+        valid=_text,
+    )
+    PREFIX = Setting(
+        "rt",
+        "First part of every key. Two projects on one server need two prefixes.",
+        must="a non-empty string",
+        valid=_text,
+    )
+    ENABLED = Setting(
+        True,
+        "False stops cached reads: the database answers. Writes still mark, so it may be turned on again at any time.",
+        must="True or False",
+        valid=_flag,
+    )
+    CACHE_TTL = Setting(
+        3600,
+        "Seconds a cached answer may live, unless the manager or the query says otherwise.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+    NULL_TTL = Setting(
+        60,
+        "Seconds the answer *no such row* may live.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+    TTL_JITTER = Setting(
+        0.1,
+        "Share by which the life of each entry is shortened at random, so that entries stored together do not expire"
+        " together.",
+        must="a number from 0 to 0.9",
+        valid=_share,
+    )
+    MARK_TTL = Setting(
+        60,
+        "Seconds after which the mark of a writer that died runs out. Longer than any transaction.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+    REPLICA_LAG = Setting(
+        0,
+        "Seconds by which replicas may lag. 0: reads that a router sends to a replica are not cached. Otherwise marks"
+        " linger this long after the commit.",
+        must="a number of seconds, 0 or more",
+        valid=_not_negative,
+    )
+    TENANT = Setting[str | None](
+        None,
+        "Dotted path of a callable that takes a database alias and returns the name of the current tenant, for"
+        " projects that keep several under one alias. What is cached for one tenant is never given to another.",
+        must="None or a dotted path",
+        valid=_text_or_none,
+    )
+    WATCH = Setting[Sequence[str]](
+        (),
+        "Further models (`app.Model`) or tables whose writes are watched, beside those that cached models reach by"
+        " their relations.",
+        must="a list of names",
+        valid=_names,
+    )
+    MAX_ENTRY_BYTES = Setting(
+        1024 * 1024,
+        "Largest entry in bytes; a larger answer is not cached.",
+        must="a whole number of bytes",
+        valid=_whole,
+    )
+    COMPRESS_ABOVE = Setting[int | None](
+        None,
+        "Payloads above this many bytes are compressed (zlib). None: never.",
+        must="None or a whole number of bytes",
+        valid=_size_or_none,
+    )
+    CONNECT_TIMEOUT = Setting(
+        0.25,
+        "Seconds to wait for a connection to Redis.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+    READ_TIMEOUT = Setting(
+        0.5,
+        "Seconds to wait for an answer from Redis.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+    BREAKER_FAILURES = Setting(
+        3,
+        "Refused or broken connections in a row that open the breaker. A time-out opens it at once.",
+        must="a whole number",
+        valid=_whole,
+    )
+    BREAKER_RETRY = Setting(
+        0.5,
+        "Seconds between the probes by which an open breaker finds out that Redis is back.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+
+    @classmethod
+    def declared(cls) -> Iterator[Setting[object]]:
+        """Every setting in the order of declaration, for checks and docs."""
+        for value in vars(cls).values():
+            if isinstance(value, Setting):
+                yield value
+
+    @staticmethod
+    def given() -> list[str]:
+        """The names in Django's settings that begin like ours, known or not."""
+        return sorted(name for name in dir(django_settings) if name.startswith(PREFIX))
+
+    @staticmethod
+    def caches() -> dict[str, Any]:
+        """Django's ``CACHES``."""
+        caches: dict[str, Any] = django_settings.CACHES
+        return caches
+
+    @staticmethod
+    def databases() -> dict[str, Any]:
+        """Django's ``DATABASES``."""
+        databases: dict[str, Any] = django_settings.DATABASES
+        return databases
+
+
+settings = Settings()
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting.startswith(PREFIX):
+        vars(settings).clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="redis_toolkit.conf")

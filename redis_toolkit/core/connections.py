@@ -1,0 +1,298 @@
+"""Links to Redis: one per alias of ``CACHES``, through django-redis; the only place that knows Redis's own errors.
+
+A :class:`Link` takes the address, credentials and TLS of a django-redis cache and nothing else: its time-outs are ours,
+nothing is retried behind the caller's back, and each thread holds one connection (taking one from a pool costs as much
+as the command). It raises :class:`StoreUnavailable` or :class:`BreakerOpen`, never an error of redis-py or a socket.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Final, cast
+
+import hiredis
+from django.core.signals import setting_changed
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from redis_toolkit.conf import settings
+from redis_toolkit.core.breaker import Breaker
+from redis_toolkit.exceptions import BreakerOpen, Misconfigured, StoreUnavailable
+
+__all__ = ["Link", "ScriptMissing", "link", "pack", "reset"]
+
+#: Bytes of the digest that names one run of one server.
+RUN_SIZE: Final = 8
+
+_CHUNK: Final = 65536
+_INCOMPLETE: Final = object()
+
+#: ``pack(("GET", key))``: a command as bytes for :meth:`Link.ask`.
+pack: Final[Callable[[tuple[str | bytes | int, ...]], bytes]] = cast("Any", hiredis.pack_command)
+
+
+class ScriptMissing(StoreUnavailable):
+    """The server does not have the Lua script; load it and ask again."""
+
+
+class Lane:
+    """One thread's connection. ``run`` names the run of the server at its other end, as of when it was opened.
+
+    redis-py connects, authenticates and speaks TLS; the exchange itself goes straight to the socket, through the parser
+    that redis-py uses too. That halves the cost of a command.
+    """
+
+    __slots__ = ("connection", "reader", "run", "socket", "trips")
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        connection.connect()
+        self.connection = connection
+        self.socket: Any = connection._sock  # noqa: SLF001 - redis-py has no public way to it
+        self.reader: Any = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        _let_kernel_time_out(self.socket)
+        self.run = b""
+        self.trips = 0
+
+    def exchange(self, data: bytes, replies: int) -> list[Any]:
+        """Send ``data`` and read ``replies`` answers; an error stands in the list. Raises OSError, ProtocolError."""
+        receive, reader = self.socket.recv, self.reader
+        self.trips += 1
+        self.socket.sendall(data)
+        answers: list[Any] = []
+        while len(answers) < replies:
+            answer = reader.gets()
+            if answer is _INCOMPLETE:
+                chunk = receive(_CHUNK)
+                if not chunk:
+                    raise ConnectionResetError("the server closed the connection")
+                reader.feed(chunk)
+            else:
+                answers.append(answer)
+        return answers
+
+    def identify(self) -> None:
+        """Learn which run of which server this is: `run_id` changes at a restart, `master_replid` at a failover."""
+        data = pack(("INFO", "server")) + pack(("INFO", "replication"))
+        names = (b"run_id:", b"master_replid:")
+        answers = [answer for answer in self.exchange(data, 2) if isinstance(answer, bytes)]
+        lines = [line for answer in answers for line in answer.split(b"\r\n") if line.startswith(names)]
+        self.run = blake2b(b"|".join(lines), digest_size=RUN_SIZE).digest()
+        self.trips = 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.disconnect()
+
+
+def _let_kernel_time_out(sock: Any) -> None:
+    """Give the time-out to the kernel: Python's own costs a poll() before each send and each receive.
+
+    Only for plain sockets: TLS, and gevent's cooperative ones, keep Python's. A time-out is then a BlockingIOError.
+    """
+    if os.name == "posix" and type(sock).__module__ == "socket":
+        limit = struct.pack("ll", *divmod(round(settings.READ_TIMEOUT * 1_000_000), 1_000_000))
+        sock.settimeout(None)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+class Link:
+    """A way to the server of one alias, for all threads of this process.
+
+    ``breaker`` is its circuit breaker; callables in ``before_trust`` run when Redis is back, before the breaker closes.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.before_trust: list[Callable[[], None]] = []
+        self.forget_connections()
+
+    def forget_connections(self) -> None:
+        """Begin anew in a forked child."""
+        # A forked child must not share its parent's sockets. Dropping them here closes only the child's descriptors.
+        self._local = threading.local()
+        self.breaker = Breaker(self.alias, self._is_back)
+
+    @property
+    def run(self) -> bytes:
+        """The run of the server that gave this thread its last answer: ``RUN_SIZE`` bytes, empty before the first."""
+        lane: Lane | None = getattr(self._local, "lane", None)
+        return b"" if lane is None else lane.run
+
+    @property
+    def round_trips(self) -> int:
+        """How many times this thread has sent something and waited for the answer."""
+        lane: Lane | None = getattr(self._local, "lane", None)
+        before: int = getattr(self._local, "trips", 0)
+        return before if lane is None else before + lane.trips
+
+    def ask(self, command: bytes) -> Any:
+        """The answer to one packed command, in one round trip. For what may be sent twice: see :meth:`ask_many`."""
+        return self.ask_many(command, 1)[0]
+
+    def ask_many(self, commands: bytes, replies: int, *, idempotent: bool = True) -> list[Any]:
+        """The answers to packed commands, joined, in one round trip.
+
+        A connection that the server closed while it lay idle is replaced and the commands are sent again, once, if they
+        are ``idempotent``. Raises BreakerOpen, ScriptMissing, or StoreUnavailable with the cause chained.
+        """
+        local = self._local
+        if self.breaker.is_open and not getattr(local, "preparing", False):
+            raise BreakerOpen
+        lane: Lane | None = getattr(local, "lane", None)
+        try:
+            if lane is None or not idempotent:
+                answers = self._fresh(lane).exchange(commands, replies)
+            else:
+                try:
+                    answers = lane.exchange(commands, replies)
+                except (TimeoutError, BlockingIOError):
+                    raise
+                except (OSError, hiredis.ProtocolError):
+                    self._drop()
+                    answers = self._open().exchange(commands, replies)
+        except (RedisError, OSError, hiredis.HiredisError) as error:
+            self._drop()
+            self.breaker.failed(timed_out=isinstance(error, RedisTimeoutError | TimeoutError | BlockingIOError))
+            raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) did not answer: {error}") from error
+        except BaseException:
+            # An interrupted exchange leaves answers behind that the next command would take for its own.
+            self._drop()
+            raise
+        self.breaker.succeeded()
+        for answer in answers:
+            if isinstance(answer, hiredis.ReplyError):
+                self._refuse(answer)
+        return answers
+
+    def _fresh(self, lane: Lane | None) -> Lane:
+        """A connection on which a command is sent once or not at all: one that is seen to be open."""
+        if lane is not None:
+            try:
+                if not lane.connection.can_read(timeout=0):
+                    return lane
+            except RedisError:
+                pass
+            self._drop()
+        return self._open()
+
+    def _drop(self) -> None:
+        lane: Lane | None = getattr(self._local, "lane", None)
+        if lane is not None:
+            self._local.trips = self.round_trips
+            self._local.lane = None
+            lane.close()
+
+    def _refuse(self, error: Exception) -> None:
+        if str(error).startswith("NOSCRIPT"):
+            raise ScriptMissing from error
+        if not str(error).startswith("WRONGTYPE"):
+            # A replica that was a primary, a full server: the connection may lead to the wrong place; it is not kept.
+            self._drop()
+        raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) refused a command: {error}") from error
+
+    def _open(self) -> Lane:
+        lane = Lane(self._connection())
+        lane.identify()
+        self._local.lane = lane
+        return lane
+
+    def _connection(self) -> AbstractConnection:
+        pool = _pool(self.alias)
+        options = dict(pool.connection_kwargs)
+        options.update(
+            socket_connect_timeout=settings.CONNECT_TIMEOUT,
+            socket_timeout=settings.READ_TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_error=[],
+            retry_on_timeout=False,
+            decode_responses=False,
+            health_check_interval=0,
+            protocol=2,
+            driver_info=None,
+        )
+        connection: AbstractConnection = pool.connection_class(**options)
+        return connection
+
+    def _is_back(self) -> bool:
+        """Whether the server answers again and all that must come before it is trusted is done."""
+        self._local.preparing = True
+        try:
+            self.ask(pack(("PING",)))
+            for prepare in self.before_trust:
+                prepare()
+        except StoreUnavailable:
+            return False
+        finally:
+            self._local.preparing = False
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """Close this thread's connection; the next command opens another."""
+        self._drop()
+
+
+def _pool(alias: str) -> Any:
+    from django.core.cache import InvalidCacheBackendError  # noqa: PLC0415 - needs configured settings
+    from django_redis import get_redis_connection  # noqa: PLC0415
+
+    try:
+        return get_redis_connection(alias, write=True).connection_pool
+    except (InvalidCacheBackendError, NotImplementedError) as error:
+        message = (
+            f"CACHES[{alias!r}] is not a django-redis cache. Set its BACKEND to 'django_redis.cache.RedisCache', or"
+            " name another alias in REDIS_TOOLKIT_ALIAS."
+        )
+        raise Misconfigured(message) from error
+    except ValueError:
+        # Not chained: the parser quotes what it takes for the port, which may be part of a password.
+        raise Misconfigured(f"LOCATION of CACHES[{alias!r}] is no address. Percent-encode its password.") from None
+
+
+_links: dict[str, Link] = {}
+_making = threading.Lock()
+
+
+def link(alias: str | None = None) -> Link:
+    """The link to ``alias`` of ``CACHES`` (default: ``REDIS_TOOLKIT_ALIAS``). One per process, made on first use."""
+    name = alias or settings.ALIAS
+    try:
+        return _links[name]
+    except KeyError:
+        with _making:
+            return _links.setdefault(name, Link(name))
+
+
+def reset() -> None:
+    """Forget every link, its connections and the state of its breaker; each is made anew on its next use."""
+    while _links:
+        _, old = _links.popitem()
+        old.close()
+        old.breaker.close()
+
+
+def _follow_caches(*, setting: str, **_: object) -> None:
+    if setting == "CACHES":
+        reset()
+
+
+setting_changed.connect(_follow_caches, dispatch_uid="redis_toolkit.connections")
+
+
+def _after_fork() -> None:
+    global _making  # noqa: PLW0603 - a lock held by another thread of the parent would never be released here
+    _making = threading.Lock()
+    for each in _links.values():
+        each.forget_connections()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,25 @@
+"""What can be watched. These signals are the only seam for watchers: no room of the toolkit knows who listens.
+
+Receivers run inside the caller's request; keep them short and never let them raise.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+__all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
+
+#: A cached read was answered. sender: the model (or the function); kind: "get", "bulk", "rows", "count", "exists",
+#: "aggregate" or "value"; outcome: "hit", "miss" or "bypass"; alias: database alias; seconds: duration, float.
+cache_read = Signal()
+
+#: Stamps were marked by a write or dropped by ``invalidate``. sender: None; stamps: tuple of stamp keys (str);
+#: alias: database alias.
+cache_invalidated = Signal()
+
+#: The cache could not do its work and the caller was served without it. sender: the model or None;
+#: during: "read", "store", "mark" or "unmark"; error: the exception.
+cache_failed = Signal()
+
+#: A circuit breaker opened or closed. sender: the Breaker; alias: cache alias; state: "open" or "closed".
+breaker_changed = Signal()

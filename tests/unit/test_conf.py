@@ -1,0 +1,136 @@
+"""Settings: live, declared once, with a rule each."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import pytest
+from django.test import override_settings
+
+from redis_toolkit.conf import Setting, Settings, settings
+
+NAN, INF = math.nan, math.inf
+DEFAULTS = {
+    "ALIAS": "default",
+    "PREFIX": "rt",
+    "ENABLED": True,
+    "CACHE_TTL": 3600,
+    "NULL_TTL": 60,
+    "TTL_JITTER": 0.1,
+    "MARK_TTL": 60,
+    "REPLICA_LAG": 0,
+    "TENANT": None,
+    "WATCH": (),
+    "MAX_ENTRY_BYTES": 1048576,
+    "COMPRESS_ABOVE": None,
+    "CONNECT_TIMEOUT": 0.25,
+    "READ_TIMEOUT": 0.5,
+    "BREAKER_FAILURES": 3,
+    "BREAKER_RETRY": 0.5,
+}
+SECONDS = ([1, 0.001, 3600.5], [0, -1, NAN, INF, True, None, "5", Decimal(5)])
+SIZE_OR_NONE = ([None, 1, 4096], [0, -1, 1.5, True, INF, "5"])
+TEXT = (["default", "x"], ["", None, 5, b"x"])
+#: By name: values that are right and values that are wrong.
+RULES = {
+    "ALIAS": TEXT,
+    "PREFIX": TEXT,
+    "ENABLED": ([True, False], [1, 0, None, "yes"]),
+    "CACHE_TTL": SECONDS,
+    "NULL_TTL": SECONDS,
+    "TTL_JITTER": ([0, 0.0, 0.5, 0.9], [-0.1, 0.91, 1, NAN, True, None, "0.1"]),
+    "MARK_TTL": SECONDS,
+    "REPLICA_LAG": ([0, 0.0, 2.5, 10], [-1, -0.1, NAN, INF, True, None, "5"]),
+    "TENANT": ([None, "school.tenants.current"], ["", 5, len]),
+    "WATCH": ([(), [], ["app.Lesson", "app_room"], {"x"}, frozenset()], ["app.Lesson", None, [5], 5]),
+    "MAX_ENTRY_BYTES": ([1, 4096], [0, -1, 1.5, None, True, INF, "5"]),
+    "COMPRESS_ABOVE": SIZE_OR_NONE,
+    "CONNECT_TIMEOUT": SECONDS,
+    "READ_TIMEOUT": SECONDS,
+    "BREAKER_FAILURES": ([1, 3], [0, -1, 1.5, None, True, "3"]),
+    "BREAKER_RETRY": SECONDS,
+}
+
+
+def test_these_are_the_settings():
+    """Nothing is set in the test run, so each setting is its default; there are no others."""
+    assert {setting.attribute: getattr(settings, setting.attribute) for setting in Settings.declared()} == DEFAULTS
+    assert {setting.attribute: setting.default for setting in Settings.declared()} == DEFAULTS
+
+
+def test_each_says_what_it_is():
+    """A setting has its full name, a sentence about it, and what it must be."""
+    for setting in Settings.declared():
+        assert setting.name == "REDIS_TOOLKIT_" + setting.attribute
+        assert setting.doc.endswith(".")
+        assert setting.must
+        assert setting.valid(setting.default)
+    assert isinstance(Settings.CACHE_TTL, Setting)
+    assert Settings.CACHE_TTL.name == "REDIS_TOOLKIT_CACHE_TTL"
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_rule_accepts_what_is_right(name):
+    """Each value of the right kind passes."""
+    rule = vars(Settings)[name].valid
+    assert [value for value in RULES[name][0] if rule(value) is not True] == []
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_rule_refuses_what_is_wrong(name):
+    """Numbers that are no numbers, infinite lives, flags for numbers, and texts for anything do not pass."""
+    rule = vars(Settings)[name].valid
+    assert [value for value in RULES[name][1] if rule(value) is not False] == []
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_override_settings_is_followed_at_once(name):
+    """A setting is read live, inside the block and after it, though it is kept between two changes."""
+    for value in RULES[name][0]:
+        with override_settings(**{"REDIS_TOOLKIT_" + name: value}):
+            assert getattr(settings, name) is value
+            assert getattr(settings, name) is value
+        assert getattr(settings, name) == DEFAULTS[name]
+
+
+def test_blocks_within_blocks():
+    """The innermost value holds, and each block gives back what was before it."""
+    with override_settings(REDIS_TOOLKIT_CACHE_TTL=5, REDIS_TOOLKIT_PREFIX="a"):
+        with override_settings(REDIS_TOOLKIT_CACHE_TTL=6):
+            assert (settings.CACHE_TTL, settings.PREFIX) == (6, "a")
+        assert (settings.CACHE_TTL, settings.PREFIX) == (5, "a")
+    assert (settings.CACHE_TTL, settings.PREFIX) == (3600, "rt")
+
+
+def test_a_second_look_costs_a_look_at_an_attribute():
+    """A value is kept until a setting of ours changes; other people's settings do not matter."""
+    with override_settings(REDIS_TOOLKIT_CACHE_TTL=5):
+        assert settings.CACHE_TTL == 5
+        assert vars(settings)["CACHE_TTL"] == 5
+        with override_settings(APPEND_SLASH=False):
+            assert vars(settings)["CACHE_TTL"] == 5
+        with override_settings(REDIS_TOOLKIT_PREFIX="x"):
+            assert vars(settings) == {}
+
+
+@pytest.mark.parametrize("name", ["CACHE_TLL", "cache_ttl", "REDIS_TOOLKIT_CACHE_TTL"])
+def test_an_unknown_name_is_an_error_here(name):
+    """A misspelt setting in our own code is an AttributeError, whatever Django's settings hold."""
+    with override_settings(REDIS_TOOLKIT_CACHE_TLL=5), pytest.raises(AttributeError, match=name):
+        getattr(settings, name)
+
+
+def test_what_is_given_is_listed():
+    """The names in Django's settings that begin like ours are known, misspelt ones too."""
+    assert Settings.given() == []
+    with override_settings(REDIS_TOOLKIT_CACHE_TLL=5, REDIS_TOOLKIT_PREFIX="x"):
+        assert Settings.given() == ["REDIS_TOOLKIT_CACHE_TLL", "REDIS_TOOLKIT_PREFIX"]
+
+
+def test_djangos_own():
+    """CACHES and DATABASES are Django's, read live."""
+    assert set(Settings.caches()) == {"default"}
+    assert set(Settings.databases()) == {"default", "postgres"}
+    with override_settings(CACHES={"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}, "x": {}}):
+        assert set(Settings.caches()) == {"default", "x"}
