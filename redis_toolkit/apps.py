@@ -1,0 +1,30 @@
+"""The app: connects receivers and checks; no logic of its own."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core.checks import Tags, register
+from django.core.signals import got_request_exception
+from django.db import connections
+from django.db.backends.signals import connection_created
+from django.db.models.signals import post_save
+
+
+class RedisToolkitConfig(AppConfig):
+    """``"redis_toolkit"`` in ``INSTALLED_APPS``."""
+
+    name = "redis_toolkit"
+    verbose_name = "Redis toolkit"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Watch the connections that are open and those to come."""
+        from redis_toolkit.cache import receivers
+        from redis_toolkit.checks import check_settings
+
+        register(check_settings, Tags.caches)
+        connection_created.connect(receivers.on_connection, dispatch_uid="redis_toolkit.watch")
+        for connection in connections.all(initialized_only=True):
+            receivers.on_connection(sender=type(connection), connection=connection)
+        receivers.connect_post_save(post_save)
+        got_request_exception.connect(receivers.on_request_exception, dispatch_uid="redis_toolkit.rollback")

@@ -1,0 +1,70 @@
+"""System checks of what a ``CacheManager`` declares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core import checks
+from django.core.exceptions import FieldDoesNotExist
+from django.db import connections
+from django.db.models import Field
+
+from redis_toolkit.cache.columns import namer_of
+from redis_toolkit.core.codecs import unsupported_reason
+
+__all__ = ["problems"]
+
+
+def problems(manager: Any) -> list[checks.CheckMessage]:
+    """What is wrong with the declaration of ``manager``, as system check messages."""
+    found: list[checks.CheckMessage] = []
+    for names in manager.by:
+        found += _problems_of(manager, names)
+    for field in manager.model._meta.concrete_fields:
+        reason = unsupported_reason(field)
+        if reason is not None:
+            found.append(
+                checks.Error(
+                    f"{manager.model._meta.label}.{field.name} cannot be cached.",
+                    hint=reason,
+                    obj=manager.model,
+                    id="redis_toolkit.E010",
+                )
+            )
+    return found
+
+
+def _problems_of(manager: Any, names: tuple[str, ...]) -> list[checks.CheckMessage]:
+    model = manager.model
+    shown = names[0] if len(names) == 1 else names
+    fields = []
+    for name in names:
+        try:
+            fields.append(model._meta.get_field(name))
+        except FieldDoesNotExist:
+            return [
+                checks.Error(
+                    f"by={shown!r}: {model._meta.label} has no field {name!r}.",
+                    hint="`by` takes names of the model's own fields.",
+                    obj=model,
+                    id="redis_toolkit.E011",
+                )
+            ]
+    if not fields or not all(isinstance(each, Field) and each.concrete and not each.many_to_many for each in fields):
+        message, hint = (
+            "is not made of columns",
+            "Declare foreign keys and plain fields; relations have no column here.",
+        )
+    elif len({field.model._meta.db_table for field in fields}) > 1:
+        message, hint = (
+            "spans two tables",
+            "A pair must lie in one table; declare the fields of parent and child apart.",
+        )
+    elif any(namer_of(field, connection.vendor) is None for field in fields for connection in connections.all()):
+        message = "has values whose equality the database decides in its own way"
+        hint = "Use whole numbers, booleans, dates, UUIDs, or text without a collation of its own."
+    else:
+        return []
+    return [
+        checks.Error(f"by={shown!r} of {model._meta.label} {message}.", hint=hint, obj=model, id="redis_toolkit.E012")
+    ]

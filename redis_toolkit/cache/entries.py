@@ -1,0 +1,86 @@
+"""Entries: how one cached answer lies in Redis.
+
+=======  =====================================================================================
+bytes    what
+=======  =====================================================================================
+1        layout version
+1        flags: 1 compressed, 2 absent (the answer is *there is no such row*)
+8        fingerprint of the columns' types: an entry of other code is a miss, not an error
+8        run of the server that held the stamps
+1        number of stamps n
+9 n      the tokens of the stamps it was built under
+8        when it was built: seconds since the epoch, float
+4        how long building it took: seconds, float
+rest     payload
+=======  =====================================================================================
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from redis_toolkit.cache.stamps import TOKEN_SIZE
+from redis_toolkit.conf import settings
+from redis_toolkit.core.codecs import pack, unpack
+from redis_toolkit.exceptions import CodecError
+
+__all__ = ["MAX_STAMPS", "Body", "build", "open_entry"]
+
+_VERSION: Final = b"\x01"
+_COMPRESSED: Final = 1
+_ABSENT: Final = 2
+_RUN_AT: Final = 10
+_COUNT_AT: Final = 18
+_TOKENS_AT: Final = 19
+_TIMES: Final = struct.Struct("<df")
+MAX_STAMPS: Final = 255
+
+
+class Body(NamedTuple):
+    """What a valid entry holds. ``payload`` is None for *absent*."""
+
+    payload: bytes | None
+    built: float
+    took: float
+
+
+def build(
+    fingerprint: bytes, run: bytes, tokens: list[bytes], built: float, took: float, payload: bytes | None
+) -> bytes:
+    """The bytes of an entry."""
+    flags, data = _ABSENT, b""
+    if payload is not None:
+        data, compressed = pack(payload, settings.COMPRESS_ABOVE)
+        flags = _COMPRESSED if compressed else 0
+    head = _VERSION + bytes((flags,)) + fingerprint + run + bytes((len(tokens),))
+    return b"".join((head, *tokens, _TIMES.pack(built, took), data))
+
+
+def open_entry(entry: bytes, fingerprint: bytes, run: bytes, stamps: list[bytes | None]) -> Body | None:
+    """The body of ``entry`` if it is valid: right layout, same fingerprint and server run, every stamp as it was.
+
+    ``stamps`` are the values now. An entry may have been built under the first few of them only. Raises CodecError for
+    another layout and for a compressed payload that cannot be read.
+    """
+    if entry[:1] != _VERSION or len(entry) <= _COUNT_AT:
+        raise CodecError("The entry is of an unknown layout.")
+    if entry[2:_COUNT_AT] != fingerprint + run:
+        return None
+    count = entry[_COUNT_AT]
+    times_at = _TOKENS_AT + count * TOKEN_SIZE
+    payload_at = times_at + _TIMES.size
+    now = stamps[:count]
+    # A mark has another first letter and another length than a token, so equality says "stands, unmarked" at once.
+    if None in now or len(now) < count or entry[_TOKENS_AT:times_at] != b"".join(now):  # type: ignore[arg-type]
+        return None
+    if len(entry) < payload_at:
+        return None
+    built, took = _TIMES.unpack_from(entry, times_at)
+    flags = entry[1]
+    if flags & _ABSENT:
+        return Body(None, built, took)
+    payload = entry[payload_at:]
+    if flags & _COMPRESSED:
+        payload = bytes(unpack(payload, True, settings.MAX_ENTRY_BYTES * 64))
+    return Body(payload, built, took)

@@ -1,0 +1,100 @@
+"""``cached``: a function's result, remembered under the same stamps as the models it reads."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from django.db import router
+from django.db.models import Model
+
+from redis_toolkit.cache.freshness import seconds
+from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source, ask
+from redis_toolkit.cache.tables import ANY, logical_name, tables
+from redis_toolkit.conf import settings
+from redis_toolkit.core import keys
+from redis_toolkit.core.codecs import decode_value, encode_value
+from redis_toolkit.exceptions import CodecError, Misconfigured
+
+__all__ = ["cached"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def cached(
+    *, depends_on: Sequence[type[Model]], ttl: float | timedelta | None = None, key: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Remember what a function returns for each set of arguments, until a row of a model in ``depends_on`` is written.
+
+    ``ttl``: seconds or a timedelta, default ``REDIS_TOOLKIT_CACHE_TTL``. ``key``: the name under which results are
+    kept, default the function's module and qualified name (a lambda, and a function that uses variables
+    of another around it, must be given one). Arguments and results are plain values (numbers, text,
+    dates, decimals, UUIDs, lists, tuples, dictionaries); with others the function is called each time. Raises
+    Misconfigured, at the first call, for a model that is not watched. The models must live on one database.
+    """
+    life = None if ttl is None else seconds(ttl)
+    if not depends_on:
+        raise Misconfigured(
+            "@cached needs at least one model in depends_on: without one nothing would ever end an answer."
+        )
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        name = key or f"{function.__module__}.{function.__qualname__}"
+        if key is None and (getattr(function, "__closure__", None) or "<lambda>" in name):
+            raise Misconfigured(
+                f"@cached {name} needs a key: it is a lambda or uses variables around it, so its name does not tell it"
+                " from others. Give it one, as in @cached(key=..., ...)."
+            )
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            try:
+                asked = encode_value([name, list(bound.arguments.items())])
+            except CodecError:
+                return function(*args, **kwargs)
+
+            def load() -> Loaded:
+                result = function(*args, **kwargs)
+                try:
+                    return Loaded(result, encode_value(result))
+                except CodecError as error:
+                    return Loaded(result, None, error=error)
+
+            question, source = _question(name, asked, depends_on, life or settings.CACHE_TTL, load)
+            answer: R = ask(question, source)
+            return answer
+
+        return wrapper
+
+    return decorate
+
+
+def _question(
+    name: str, asked: bytes, depends_on: Sequence[type[Model]], ttl: float, load: Callable[[], Loaded]
+) -> tuple[Question, Source]:
+    alias = router.db_for_write(depends_on[0])
+    watched = tables(alias).by_name
+    stamps: list[str] = []
+    names: list[str] = []
+    for model in depends_on:
+        for each in (model, *model._meta.all_parents):
+            table = watched.get(each._meta.db_table)
+            if table is None:
+                raise Misconfigured(
+                    f"@cached {name} depends on {each._meta.label}, which is not watched. Give it a CacheManager or"
+                    " name it in REDIS_TOOLKIT_WATCH."
+                )
+            stamps += table.stamps(alias, ("", ANY))
+            names.append(table.name)
+    where = keys.make("f", logical_name(alias), keys.digest(asked))
+    question = Question(
+        "value", None, where, stamps, names, ttl, NO_COLUMNS, lambda data: decode_value(data or b""), load
+    )
+    return question, Source(alias, alias)

@@ -1,0 +1,186 @@
+"""Plans: what each *shape* of query depends on and how its rows travel, worked out once per process.
+
+The first query of a shape is compiled to see which tables its SQL reads; later ones, hits above all, are not. A plan
+holds the tables, the recipe for the stamps (from the values a query asks for), and for rows their codec and builder.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final, cast
+
+from django.core.exceptions import EmptyResultSet, FieldError
+from django.db import connections
+from django.db.models.sql.query import Query
+
+from redis_toolkit.cache.dependencies import Recipe, recipe_of
+from redis_toolkit.cache.identity import Description, Opaque, Uncacheable, describe
+from redis_toolkit.cache.instances import Builder
+from redis_toolkit.cache.tables import logical_name
+from redis_toolkit.core import keys
+from redis_toolkit.core.codecs import RowsCodec, column_for, encode_value
+from redis_toolkit.exceptions import CodecError
+
+__all__ = ["Plan", "Shape", "plan_for"]
+
+_MOST_PLANS: Final = 4096
+_log = logging.getLogger("redis_toolkit.cache")
+
+#: Functions whose answer changes by itself. What Django's own classes for them miss, their SQL shows.
+_VOLATILE: Final = re.compile(
+    r"\b(?:RAND|RANDOM|NOW|CURRENT_TIMESTAMP|CURRENT_DATE|CURRENT_TIME|LOCALTIME|LOCALTIMESTAMP|CLOCK_TIMESTAMP"
+    r"|STATEMENT_TIMESTAMP|TRANSACTION_TIMESTAMP|SYSDATE|SYSTIMESTAMP|GEN_RANDOM_UUID|NEXTVAL|LASTVAL|CURRVAL"
+    r"|TXID_CURRENT|UUID_GENERATE_\w+|UUIDV?\d|DJANGO_UUID\w*|PG_[A-Z_]+)\b(?!\")"
+)
+_EMPTY: Final = "the answer is empty without asking the database"
+_MANY: Final = re.compile(r"%s(?:, %s)+")
+_LIMIT: Final = re.compile(r"\b(LIMIT|OFFSET) -?\d+")
+
+
+class Shape:
+    """How the rows of a query travel and become what Django would give."""
+
+    __slots__ = ("builder", "codec")
+
+    def __init__(self, compiler: Any, alias: str) -> None:
+        connection = connections[alias]
+        self.codec = RowsCodec([column_for(expression, connection) for expression, _, _ in compiler.select])
+        # values() may select what is no field of the model, and builds no instances.
+        self.builder = Builder(compiler) if compiler.klass_info and compiler.query.default_cols else None
+
+
+class Plan:
+    """What all queries of one shape have in common. ``reason`` says why their answers are not cached, if so.
+
+    ``settled`` is False where the same calls, made again, may ask something else: in another time zone, or because only
+    the SQL tells what was asked.
+    """
+
+    __slots__ = ("digest", "reason", "recipe", "settled", "shape")
+
+    def __init__(self, digest: bytes, recipe: Recipe | None, shape: Shape | None, reason: str | None) -> None:
+        self.settled = True
+        self.digest = digest
+        self.recipe = recipe
+        self.shape = shape
+        self.reason = reason
+
+    @property
+    def lasts(self) -> bool:
+        """Whether this holds for every query of the shape; False where the values of one made it empty."""
+        return self.reason is not _EMPTY
+
+    def key(self, alias: str, values: list[Any]) -> str:
+        """The key of the entry for ``values``. Raises CodecError for a value that cannot be written down."""
+        return keys.make("q", logical_name(alias), keys.digest(self.digest + encode_value(values)))
+
+
+_plans: dict[Any, Plan] = {}
+
+
+def plan_for(kind: str, query: Query, alias: str, *further: Any) -> tuple[Plan, list[Any]]:
+    """The plan of ``query`` for answers of ``kind`` on database ``alias``, and the values it asks for.
+
+    ``further`` are expressions that come on top, and their names (as ``aggregate`` takes them).
+    """
+    try:
+        description = describe(query, *further)
+    except Uncacheable as refusal:
+        return Plan(b"", None, None, str(refusal)), []
+    except Opaque:
+        return _plan_by_sql(kind, query, alias, further)
+    structure = (kind, alias, description.structure)
+    plan = _plans.get(structure)
+    if plan is None:
+        plan = _keep(structure, _make(kind, query, alias, description, further))
+    return plan, description.values
+
+
+def _plan_by_sql(kind: str, query: Query, alias: str, further: tuple[Any, ...]) -> tuple[Plan, list[Any]]:
+    """For a query that only its SQL identifies."""
+    if further:
+        return Plan(b"", None, None, "an aggregate of a class that only its author knows"), []
+    try:
+        sql, params = query.clone().get_compiler(using=alias).as_sql()
+    except EmptyResultSet:
+        return Plan(b"", None, None, _EMPTY), []
+    description = Description()
+    # Queries of one SQL may still give instances of another class, a proxy's, or none.
+    description.structure = ("sql", sql, query.get_meta().label, query.default_cols, bool(query.select_related))
+    description.values = [_spoken(param) for param in params]
+    description.settled = False
+    structure = (kind, alias, description.structure)
+    plan = _plans.get(structure)
+    if plan is None:
+        plan = _make(kind, query, alias, description, ())
+        if plan.recipe is not None:
+            # One SQL may come from trees that differ in what compiles to nothing, so where values stand is not known.
+            plan.recipe.coarsen()
+        if plan.shape is not None and not plan.shape.codec.is_plain:
+            # One SQL may be read by two output fields, which only the project's code can tell apart.
+            plan = Plan(b"", None, None, "only its SQL identifies it, and a field of the project's own reads it")
+        plan = _keep(structure, plan)
+    return plan, description.values
+
+
+def _spoken(param: Any) -> Any:
+    """A parameter without the class by which a driver is told its type, which the name of that class then tells."""
+    kind = type(param)
+    for plain in (int, float, str, bytes):
+        if isinstance(param, plain) and kind not in {plain, bool}:
+            return [kind.__qualname__, cast("Any", plain)(param)]
+    return param
+
+
+def _keep(structure: Any, plan: Plan) -> Plan:
+    if not plan.lasts:
+        # What is empty for these values (a number the column cannot hold) may be full for others.
+        return plan
+    if len(_plans) >= _MOST_PLANS:
+        # Shapes come from code, so this many mean that something makes them up; starting over bounds the memory.
+        _plans.clear()
+    return _plans.setdefault(structure, plan)
+
+
+def _make(kind: str, query: Query, alias: str, description: Description, further: tuple[Any, ...]) -> Plan:
+    copy = query.clone()
+    compiler = copy.get_compiler(using=alias)
+    try:
+        sql, _ = compiler.as_sql()
+        recipe = recipe_of(copy, sql, alias)
+        for expression in further:
+            if not isinstance(expression, str):
+                # As Query.get_aggregation() does; its joins show which further tables are read.
+                resolved = expression.resolve_expression(copy, allow_joins=True, reuse=None, summarize=True)
+                sql = f"{sql} {compiler.compile(resolved)[0]}"
+        if further:
+            recipe.add_tables([join.table_name for join in copy.alias_map.values()], alias)
+        # Values may make Django leave a subquery out of the SQL; with others of the same shape it is there.
+        recipe.add_tables(description.tables, alias)
+        _refuse_volatile(sql)
+        shape = Shape(compiler, alias) if kind == "rows" else None
+    except EmptyResultSet:
+        return Plan(b"", None, None, _EMPTY)
+    except FieldError as trouble:
+        return Plan(b"", None, None, f"it could not be compiled by itself: {trouble}")
+    except (Uncacheable, CodecError) as refusal:
+        _log.info("Answers of %s are not cached: %s", query.get_meta().label, refusal)
+        return Plan(b"", None, None, str(refusal))
+    # The SQL is part of the digest (its lists and limits evened out), so that code which compiles the same question
+    # to something else, after a deploy or an upgrade, does not meet the old answers.
+    evened = _LIMIT.sub(r"\1", _MANY.sub("%s", sql))
+    text = repr((kind, alias, description.structure, evened))
+    plan = Plan(keys.digest(text.encode("utf-8", "surrogatepass")).encode(), recipe, shape, None)
+    plan.settled = description.settled
+    return plan
+
+
+def _refuse_volatile(sql: str) -> None:
+    if _VOLATILE.search(sql.upper()) is not None:
+        raise Uncacheable("its SQL calls a function whose answer changes by itself")
+
+
+def forget() -> None:
+    """Work out every plan anew (only tests change models or settings under a running process)."""
+    _plans.clear()

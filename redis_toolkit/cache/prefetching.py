@@ -1,0 +1,81 @@
+"""``prefetch_related`` from the cache: each step reads through a cached queryset of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model, Prefetch, QuerySet
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.fields.related_descriptors import (
+    ForwardManyToOneDescriptor,
+    ManyToManyDescriptor,
+    ReverseManyToOneDescriptor,
+    ReverseOneToOneDescriptor,
+)
+
+from redis_toolkit.cache.tables import tables
+
+__all__ = ["with_cached_querysets"]
+
+
+def with_cached_querysets(queryset: Any, kind: type[Any]) -> tuple[Any, ...]:
+    """The prefetch lookups of ``queryset``; those that name a relation have a queryset of ``kind`` for each step."""
+    lookups: list[Any] = []
+    seen = {
+        lookup.prefetch_to
+        for lookup in queryset._prefetch_related_lookups
+        if isinstance(lookup, Prefetch) and lookup.queryset is not None
+    }
+    for lookup in queryset._prefetch_related_lookups:
+        path = lookup.prefetch_through if isinstance(lookup, Prefetch) else lookup
+        plain = not isinstance(lookup, Prefetch) or (
+            lookup.queryset is None and lookup.to_attr == path.split(LOOKUP_SEP)[-1]
+        )
+        if not plain:
+            lookups.append(lookup)
+            continue
+        steps = _steps(queryset, path, kind)
+        lookups += [step for step in steps if step.prefetch_to not in seen]
+        seen.update(step.prefetch_to for step in steps)
+        if not steps or steps[-1].prefetch_to != path:
+            lookups.append(lookup)
+    return tuple(lookups)
+
+
+def _steps(queryset: Any, path: str, kind: type[Any]) -> list[Prefetch[Any, Any, Any]]:
+    """A Prefetch for each step of ``path`` whose queryset can be ours; it ends where one cannot."""
+    steps: list[Prefetch[Any, Any, Any]] = []
+    model: type[Model] = queryset.model
+    parts = path.split(LOOKUP_SEP)
+    for at, part in enumerate(parts):
+        source = _source(getattr(model, part, None))
+        # A project's own QuerySet class may promise methods that ours lacks.
+        if source is None or type(source) is not QuerySet or source.query.is_sliced:
+            break
+        model = source.model
+        if model._meta.db_table not in tables(queryset.db).by_name:
+            break
+        steps.append(Prefetch(LOOKUP_SEP.join(parts[: at + 1]), queryset=_cached_like(queryset, source, kind)))
+    return steps
+
+
+def _source(descriptor: Any) -> Any:
+    """The queryset that Django would prefetch through ``descriptor``; None if it is no plain relation."""
+    if isinstance(descriptor, ForwardManyToOneDescriptor):
+        return descriptor.field.remote_field.model._base_manager.all()
+    if isinstance(descriptor, ReverseOneToOneDescriptor):
+        return descriptor.related.related_model._base_manager.all()
+    if isinstance(descriptor, ManyToManyDescriptor):
+        relation = descriptor.rel
+        return (relation.related_model if descriptor.reverse else relation.model)._default_manager.all()
+    if isinstance(descriptor, ReverseManyToOneDescriptor):
+        return descriptor.rel.related_model._default_manager.all()
+    return None
+
+
+def _cached_like(queryset: Any, source: Any, kind: type[Any]) -> Any:
+    """``source`` as a cached queryset that lives as long as ``queryset``'s answers."""
+    cached = kind(model=source.model, query=source.query.chain(), using=queryset._db, hints=source._hints)
+    cached._cache_mode, cached._cache_ttl = queryset._cache_mode, queryset._cache_ttl
+    cached._prefetch_related_lookups = source._prefetch_related_lookups
+    return cached

@@ -1,0 +1,98 @@
+"""``CachedQuerySet``: a QuerySet whose answers come from Redis where they can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar, Self, TypeVar
+
+from django.db import models
+from django.db.models import Model
+
+from redis_toolkit.cache import answers
+from redis_toolkit.cache.freshness import seconds
+from redis_toolkit.cache.prefetching import with_cached_querysets
+from redis_toolkit.cache.tracing import TracingQuerySet
+
+__all__ = ["CachedQuerySet"]
+
+M = TypeVar("M", bound=Model)
+
+
+class CachedQuerySet(TracingQuerySet[M]):
+    """A QuerySet answered from Redis: iteration, ``get``, ``count``, ``exists``, ``aggregate`` and all built on them.
+
+    It chains, pickles and subclasses like any other. ``iterator()``, ``raw()``, ``select_for_update()`` and writes go
+    to the database as ever.
+    """
+
+    #: By this the toolkit knows, without importing this class, that a manager answers from the cache.
+    answers_from_cache = True
+
+    #: What ``as_manager()`` makes; CacheManager, which builds on this class, puts itself here.
+    manager_class: ClassVar[type[models.Manager[Any]]] = models.Manager
+
+    def cache(self, ttl: float | timedelta | None = None) -> Self:
+        """Answer from the cache, entries living ``ttl`` seconds (or a timedelta); None: the manager's or the setting's.
+
+        Raises ValueError for a ttl that is not positive.
+        """
+        return self._with_cache("use", self._cache_ttl if ttl is None else seconds(ttl))
+
+    def nocache(self) -> Self:
+        """Answer from the database and store nothing."""
+        return self._with_cache("off", self._cache_ttl)
+
+    def refresh(self) -> Self:
+        """Answer from the database and store the answer anew."""
+        return self._with_cache("refresh", self._cache_ttl)
+
+    def _with_cache(self, mode: str, ttl: float | None) -> Self:
+        clone = self.all()
+        clone._cache_mode, clone._cache_ttl = mode, ttl
+        return clone
+
+    def _fetch_all(self) -> None:
+        if self._result_cache is None:
+            self._result_cache = answers.rows(self)
+        super()._fetch_all()
+
+    def _prefetch_related_objects(self) -> None:
+        if self._cache_mode != "off":
+            self._prefetch_related_lookups = with_cached_querysets(self, CachedQuerySet)
+        super()._prefetch_related_objects()  # type: ignore[misc]
+
+    def count(self) -> int:
+        """The number of rows, as ``QuerySet.count``."""
+        if self._result_cache is not None:
+            return len(self._result_cache)
+        number: int = answers.value("count", self, super().count)
+        return number
+
+    def exists(self) -> bool:
+        """Whether there is any row, as ``QuerySet.exists``."""
+        if self._result_cache is not None:
+            return bool(self._result_cache)
+        found: bool = answers.value("exists", self, super().exists)
+        return found
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The aggregates over the rows, as ``QuerySet.aggregate``."""
+        compute: Callable[[], Any] = partial(super().aggregate, *args, **kwargs)
+        expressions = [*args, *kwargs.values()]
+        if self.query.distinct_fields or not all(hasattr(each, "resolve_expression") for each in expressions):
+            # Django knows what to say to that.
+            found: dict[str, Any] = compute()
+        else:
+            found = answers.value("aggregate", self, compute, *kwargs, *expressions)
+        return found
+
+    @classmethod
+    def as_manager(cls) -> Any:
+        """A CacheManager with the methods of this class."""
+        manager: Any = cls.manager_class.from_queryset(cls)()
+        manager._built_with_asmanager = True
+        return manager
+
+    as_manager.queryset_only = True  # type: ignore[attr-defined]

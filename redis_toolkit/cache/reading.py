@@ -1,0 +1,214 @@
+"""Cache-aside reading: how an answer comes from Redis, or from the database and into Redis.
+
+1. One MGET: the entry and the stamps it depends on. The entry is valid: a hit.
+2. A stamp is marked: a writer is at work. The database answers and nothing is stored.
+3. Missing stamps are made and all are read *before* the database is.
+4. The database is read, and the entry stored under the stamps of step 3.
+
+The race that step 3 wins: 1. a reader reads the old row  2. a writer marks, commits, unmarks  3. the reader stores the
+old row. Its entry carries the token from before the mark, so it is born dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from redis_toolkit.cache import debts
+from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
+from redis_toolkit.cache.freshness import jittered
+from redis_toolkit.cache.stamps import all_tokens, ensure
+from redis_toolkit.cache.watch import Watch, watch_of
+from redis_toolkit.conf import settings
+from redis_toolkit.core.clock import monotonic, now
+from redis_toolkit.core.connections import Link, link, pack
+from redis_toolkit.exceptions import CodecError, StoreUnavailable
+from redis_toolkit.signals import cache_failed, cache_read
+
+__all__ = ["Loaded", "Question", "Reader", "Source", "ask", "report", "unreadable"]
+
+_log = logging.getLogger("redis_toolkit.cache")
+#: Stored in place of the columns' fingerprint for answers that are no rows.
+NO_COLUMNS: Final = b"\0" * 8
+
+
+class Source(NamedTuple):
+    """Where answers come from: the alias that is read, and the one whose writes the stamps speak of."""
+
+    read: str
+    logical: str
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether the reads go to another alias than the writes."""
+        return self.read != self.logical
+
+
+class Loaded(NamedTuple):
+    """What a load gave: the caller's ``answer``, its ``payload`` (None: absent, or nothing to store if ``error``).
+
+    ``stamps`` is how many of the question's stamps it depends on, from the first (None: all of them). ``brief`` says
+    that it tells of something missing, which lives for ``NULL_TTL`` at most.
+    """
+
+    answer: Any
+    payload: bytes | None
+    stamps: int | None = None
+    error: CodecError | None = None
+    brief: bool = False
+
+
+class Question:
+    """A cacheable question: where its answer lies, what it depends on, how to read it, how to load it."""
+
+    __slots__ = ("fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "ttl")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a record
+        self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], ttl: float,
+        fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
+    ) -> None:  # fmt: skip
+        self.kind = kind
+        self.model = model
+        self.key = key
+        self.stamps = stamps
+        self.tables = tables
+        self.ttl = ttl
+        self.fingerprint = fingerprint
+        self.read = read
+        self.load = load
+
+
+class Reader:
+    """The means of one cached read: the connections that read and write, what is under way, and the link to Redis."""
+
+    __slots__ = ("connection", "link", "watch", "writer")
+
+    def __init__(self, source: Source) -> None:
+        self.connection: BaseDatabaseWrapper = connections[source.read]
+        self.writer: BaseDatabaseWrapper = connections[source.logical] if source.is_replica else self.connection
+        self.watch: Watch = watch_of(self.writer)
+        self.link: Link = link()
+
+    def may_ask(self, tables: Sequence[str]) -> bool:
+        """Whether the cache may answer: it is on, trusted, and this transaction has not written these tables."""
+        self.watch.settle(self.writer)
+        if not settings.ENABLED or self.link.breaker.is_open or self.watch.wrote(tables):
+            return False
+        if debts.any_owed():
+            try:
+                debts.pay(self.link)
+            except StoreUnavailable:
+                return False
+        return True
+
+    def fetch(self, keys: Sequence[str]) -> list[bytes | None] | None:
+        """One MGET; None, once reported, if Redis does not answer."""
+        try:
+            answer: list[bytes | None] = self.link.ask(pack(("MGET", *keys)))
+        except StoreUnavailable as error:
+            cache_failed.send(sender=None, during="read", error=error)
+            return None
+        return answer
+
+    def tokens(self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float) -> list[bytes] | None:
+        """The tokens to build entries under; None if none must be built: a mark, a snapshot, Redis away."""
+        if any(value is not None and value[:1] != b"t" for value in seen):
+            return None
+        if not watch_of(self.connection).may_fill(self.connection):
+            return None
+        if None not in seen:
+            return list(seen)  # type: ignore[arg-type]
+        try:
+            made = ensure(self.link, stamps, ttl)
+        except StoreUnavailable as error:
+            cache_failed.send(sender=None, during="store", error=error)
+            return None
+        return made if all_tokens(made) else None
+
+    def store(self, commands: list[bytes]) -> None:
+        """Send the SETs of new entries, in one round trip."""
+        if not commands:
+            return
+        try:
+            self.link.ask_many(b"".join(commands), len(commands))
+        except StoreUnavailable as error:
+            cache_failed.send(sender=None, during="store", error=error)
+
+    def entry(
+        self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], loaded: Loaded, ttl: float, took: float
+    ) -> bytes | None:
+        """The SET of a new entry; None, with a warning, for an answer that cannot be stored."""
+        if loaded.error is not None:
+            _log.warning("An answer was not cached: %s", loaded.error)
+            cache_failed.send(sender=None, during="store", error=loaded.error)
+            return None
+        under = tokens if loaded.stamps is None else tokens[: loaded.stamps]
+        if len(under) > MAX_STAMPS:
+            return None
+        data = build(fingerprint, run, under, now() - took, took, loaded.payload)
+        if len(data) > settings.MAX_ENTRY_BYTES:
+            _log.warning("An answer of %s bytes was not cached (REDIS_TOOLKIT_MAX_ENTRY_BYTES).", len(data))
+            return None
+        life = min(ttl, settings.NULL_TTL) if loaded.payload is None or loaded.brief else ttl
+        # The dice need not be unpredictable: they only keep entries from expiring together.
+        return pack(("SET", key, data, "PX", jittered(life, settings.TTL_JITTER, random.random())))  # noqa: S311
+
+
+def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
+    """The answer to ``question`` from the cache, else from the database. ``refresh`` loads and stores in any case."""
+    began = monotonic()
+    reader = Reader(source)
+    seen = reader.fetch((question.key, *question.stamps)) if reader.may_ask(question.tables) else None
+    if seen is None:
+        answer = question.load().answer
+        report(question.kind, question.model, "bypass", source, began)
+        return answer
+    stamps = seen[1:]
+    body = None if refresh else _open(reader, question, seen[0], stamps)
+    if body is not None:
+        try:
+            answer = question.read(body.payload)
+        except CodecError as error:
+            unreadable(question.model, error)
+        else:
+            report(question.kind, question.model, "hit", source, began)
+            return answer
+    tokens = reader.tokens(question.stamps, stamps, question.ttl)
+    if tokens is None:
+        answer = question.load().answer
+        report(question.kind, question.model, "bypass", source, began)
+        return answer
+    run = reader.link.run
+    started = monotonic()
+    loaded = question.load()
+    command = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, monotonic() - started)
+    reader.store([command] if command is not None else [])
+    report(question.kind, question.model, "miss", source, began)
+    return loaded.answer
+
+
+def _open(reader: Reader, question: Question, entry: bytes | None, stamps: list[bytes | None]) -> Body | None:
+    if entry is None:
+        return None
+    try:
+        return open_entry(entry, question.fingerprint, reader.link.run, stamps)
+    except CodecError as error:
+        unreadable(question.model, error)
+        return None
+
+
+def unreadable(model: Any, error: Exception) -> None:
+    """Warn that an entry could not be read: for the caller it is a miss."""
+    _log.warning("A cached answer of %s could not be read and is loaded again: %s", model, error)
+    cache_failed.send(sender=model, during="read", error=error)
+
+
+def report(kind: str, model: Any, outcome: str, source: Source, began: float) -> None:
+    """Tell watchers how a read was answered."""
+    if cache_read.receivers:
+        cache_read.send(sender=model, kind=kind, outcome=outcome, alias=source.read, seconds=monotonic() - began)

@@ -1,0 +1,282 @@
+"""The one wrapper that sees every statement of a connection and marks what it is about to change.
+
+Installed first in ``connection.execute_wrappers``, Django's documented instrumentation API; for a SELECT it costs a
+prefix test. Order of a fine write:
+
+1. mark what the statement says it will touch  2. lock the rows, read their current declared values, mark those too
+3. run the statement  4. after the commit take the marks off.
+
+Marks come first because a reader that starts between our statement and our commit may read the old row: it must find
+the stamp marked, or the stamp it read must be gone by the time anyone trusts its entry.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+from weakref import ReferenceType, WeakSet, ref
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from redis_toolkit.cache.changes import Change, change_of
+from redis_toolkit.cache.statements import analyse, may_write
+from redis_toolkit.cache.tables import tables
+from redis_toolkit.cache.transactions import Transaction, is_open, is_over
+
+__all__ = ["Watch", "install", "watch_of"]
+
+Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
+Call = Callable[[], Any]
+
+#: However the level is set: SET TRANSACTION ISOLATION LEVEL, SET transaction_isolation, set_config(…).
+_ISOLATION: Final = re.compile(r"isolation", re.IGNORECASE)
+
+
+class Watch:
+    """The wrapper of one connection, and what its open transaction has written."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self._open: Transaction | None = None
+        self._awaiting: tuple[Transaction, ReferenceType[Any]] | None = None
+        self._hook: Callable[[], None] | None = None
+        self._hook_at = 0
+        self._isolated: object = None
+        self._latest: object = None
+        self._reads: WeakSet[Any] = WeakSet()
+
+    def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django's signature
+        connection: BaseDatabaseWrapper = context["connection"]
+        call = partial(execute, sql, params, many, context)
+        if isinstance(sql, str) and not may_write(sql):
+            if self._open is not None:
+                self._open.refresh()
+            return self._read(call, context)
+        self.settle(connection)
+        text = sql if isinstance(sql, str) else _text_of(sql, connection)
+        if _ISOLATION.search(text) is not None or ("set_config" in text and _ISOLATION.search(str(params))):
+            self._isolated, self._latest = connection.connection, None
+        write = analyse(text)
+        change = None if write is None else change_of(write, params, tables(self.alias), many=many)
+        if change is not None:
+            return self._perform(change, call, context, text)
+        result = self._read(call, context)
+        if self._open is not None:
+            # It may have been a COMMIT or ROLLBACK by hand.
+            self.settle(connection)
+        return result
+
+    def _read(self, call: Call, context: dict[str, Any]) -> Any:
+        result = call()
+        if context["connection"].vendor == "sqlite":
+            # The driver's cursor: it may be all that the caller holds, as in `rows = cursor().execute(…)`.
+            self._reads.add(context["cursor"].cursor)
+        return result
+
+    # Writing
+
+    def _perform(self, change: Change, call: Call, context: dict[str, Any], text: str) -> Any:
+        connection: BaseDatabaseWrapper = context["connection"]
+        if change.locks and not self._can_lock(connection, text):
+            change = change.coarse()
+        if is_open(connection):
+            self._mark_and_lock(change, connection)
+            return call()
+        if not change.locks:
+            return self._alone(change, call, context, text)
+        try:
+            with transaction.atomic(using=self.alias, savepoint=False):
+                self._mark_and_lock(change, connection)
+                return call()
+        finally:
+            self.settle(connection)
+
+    def _alone(self, change: Change, call: Call, context: dict[str, Any], text: str) -> Any:
+        """A statement in autocommit that needs no lock: committed when it returns."""
+        connection: BaseDatabaseWrapper = context["connection"]
+        connection.ensure_connection()
+        single = Transaction(self.alias, connection)
+        single.mark(tables(self.alias), change.names)
+        try:
+            result = call()
+        except (DatabaseError, InterfaceError):
+            # With the connection broken the server may have committed: then the marks run out by themselves.
+            self._end(single, connection)
+            raise
+        if is_open(connection):
+            # The statement began a transaction and left it open, as "BEGIN; UPDATE …" does.
+            self._open = single
+        elif connection.vendor == "sqlite" and "RETURNING" in text:
+            # SQLite commits when the last returned row is fetched, which is after us: `settle` takes the marks off.
+            self._awaiting = single, ref(context["cursor"].cursor)
+        else:
+            single.finish()
+        return result
+
+    def _end(self, single: Transaction, connection: BaseDatabaseWrapper) -> None:
+        """Take the marks of a failed statement off if it is certain that nothing of it can be committed any more."""
+        if is_open(connection):
+            self._open = single
+        elif single.raw is connection.connection and is_over(connection):
+            single.finish()
+
+    def _mark_and_lock(self, change: Change, connection: BaseDatabaseWrapper) -> None:
+        watched = tables(self.alias)
+        current = self._transaction(connection)
+        if change.complete or not change.locks:
+            current.mark(watched, change.names)
+        if change.locks and change.table is not None:
+            rows = _read_locked(change, connection)
+            name = change.table.name
+            current.mark(watched, {**change.names, name: change.names[name] | change.names_of_rows(rows)})
+
+    def _can_lock(self, connection: BaseDatabaseWrapper, text: str) -> bool:
+        if connections[self.alias] is not connection:
+            return False
+        if connection.vendor != "sqlite":
+            return bool(connection.features.has_select_for_update)
+        # SQLite locks the database when a transaction begins, if it is told to; then what we read stays true. Under
+        # RETURNING a transaction of our own could not be committed: the cursor is still open.
+        if getattr(connection, "transaction_mode", None) not in {"IMMEDIATE", "EXCLUSIVE"}:
+            return False
+        return (
+            connection.in_atomic_block and connection.commit_on_exit if is_open(connection) else "RETURNING" not in text
+        )
+
+    def _transaction(self, connection: BaseDatabaseWrapper) -> Transaction:
+        """The record of the open transaction, with its hook in place."""
+        current = self._open
+        if current is None:
+            connection.ensure_connection()
+            current = self._open = Transaction(self.alias, connection)
+            self._hook = None
+        if connection.in_atomic_block and not self._is_hooked(connection.run_on_commit):
+            # First mark of this transaction, or the hook went with a savepoint (or a whole transaction) rolled back.
+            self._hook = partial(self._committed, current, connection)
+            self._hook_at = len(connection.run_on_commit)
+            connection.on_commit(self._hook, robust=True)
+        return current
+
+    def _is_hooked(self, hooks: Sequence[Any]) -> bool:
+        if self._hook is None:
+            return False
+        if self._hook_at < len(hooks) and hooks[self._hook_at][1] is self._hook:
+            return True
+        return any(entry[1] is self._hook for entry in hooks)
+
+    def _committed(self, ended: Transaction, connection: BaseDatabaseWrapper) -> None:
+        if connection.in_atomic_block:
+            # A test runs the hooks (captureOnCommitCallbacks) of a transaction that it will roll back.
+            return
+        if self._open is ended:
+            self._open = None
+        ended.finish()
+
+    def settle(self, connection: BaseDatabaseWrapper) -> None:
+        """Take the marks off a transaction that ended without its hook: rolled back, or not Django's own.
+
+        With another driver connection its outcome is unknown, so nothing is taken off.
+        """
+        ended = self._open
+        if ended is not None and (ended.raw is not connection.connection or is_over(connection)):
+            self._open = None
+            self._finish(ended, connection)
+        if self._awaiting is not None:
+            ended, cursor = self._awaiting
+            # A cursor that somebody still holds may have rows to give, and then its statement is not committed.
+            if ended.raw is not connection.connection or (cursor() is None and is_over(connection)):
+                self._awaiting = None
+                self._finish(ended, connection)
+
+    def _finish(self, ended: Transaction, connection: BaseDatabaseWrapper) -> None:
+        if ended.raw is connection.connection:
+            ended.finish()
+
+    def touch(self, connection: BaseDatabaseWrapper, names: dict[str, set[str]]) -> None:
+        """Treat stamps (by table) as written: marked until the end of the open transaction, or dropped at once."""
+        self.settle(connection)
+        if is_open(connection):
+            self._transaction(connection).mark(tables(self.alias), names)
+        else:
+            single = Transaction(self.alias, connection)
+            single.mark(tables(self.alias), names)
+            single.finish()
+
+    # Reading
+
+    def wrote(self, names: Sequence[str]) -> bool:
+        """Whether the open transaction wrote one of the tables: then it neither reads nor fills their entries."""
+        return self._open is not None and not self._open.tables.isdisjoint(names)
+
+    def may_fill(self, connection: BaseDatabaseWrapper) -> bool:
+        """Whether what ``connection`` reads now is what was last committed, so that others may be given it."""
+        if connection.vendor == "sqlite":
+            return not is_open(connection) and not self._is_reading()
+        if not is_open(connection):
+            return True
+        return connection.vendor == "postgresql" and self._reads_latest(connection)
+
+    def _is_reading(self) -> bool:
+        """Whether a cursor may be half read: it would hold an old snapshot open, which further reads would share."""
+        if self._reads:
+            # Django's compiler leaves frames in cycles that keep cursors of finished statements alive.
+            gc.collect(1)
+        return bool(self._reads)
+
+    def _reads_latest(self, connection: BaseDatabaseWrapper) -> bool:
+        """Whether each statement of the open transaction sees the latest commits (READ COMMITTED)."""
+        raw: Any = connection.connection
+        if self._isolated is raw or connection.needs_rollback:
+            return False
+        if self._latest is not raw:
+            with connection.wrap_database_errors, raw.cursor() as cursor:
+                cursor.execute("SHOW transaction_isolation")
+                level = cursor.fetchone()[0]
+            if level != "read committed":
+                self._isolated, self._latest = raw, None
+                return False
+            self._latest = raw
+        return True
+
+
+def _read_locked(change: Change, connection: BaseDatabaseWrapper) -> Sequence[Sequence[Any]]:
+    table = change.table
+    if table is None or table.pk is None:
+        return []
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(column) for column in table.read)
+    marks = ", ".join(["%s"] * len(change.keys))
+    sql = f"SELECT {columns} FROM {quote(table.name)} WHERE {quote(table.pk.columns[0])} IN ({marks})"  # noqa: S608 - names are the model's, quoted
+    if connection.features.has_select_for_update:
+        sql += " " + connection.ops.for_update_sql(no_key=connection.features.has_select_for_no_key_update)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, change.keys)
+        rows: Sequence[Sequence[Any]] = cursor.fetchall()
+    return rows
+
+
+def _text_of(sql: Any, connection: BaseDatabaseWrapper) -> str:
+    """The text of a statement that is no string (psycopg's ``sql.SQL``, bytes)."""
+    if isinstance(sql, bytes):
+        return sql.decode("utf-8", "replace")
+    compose = getattr(sql, "as_string", None)
+    return str(compose(connection.connection)) if compose is not None else str(sql)
+
+
+def install(connection: BaseDatabaseWrapper) -> Watch:
+    """Put the wrapper first on ``connection``, once."""
+    watch = Watch(connection.alias)
+    connection.execute_wrappers.insert(0, watch)
+    return watch
+
+
+def watch_of(connection: BaseDatabaseWrapper) -> Watch:
+    """The wrapper of ``connection``, installed if it was not."""
+    for wrapper in connection.execute_wrappers:
+        if type(wrapper) is Watch:
+            return wrapper
+    return install(connection)

@@ -1,0 +1,1 @@
+"""The app the tests have their models in."""

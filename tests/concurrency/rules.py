@@ -1,0 +1,111 @@
+"""The rules of the protocol, each with a switch that leaves it out: a test that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from django.db.models import Model
+
+from redis_toolkit.cache import bulk, changes, debts, reading, transactions, watch
+from redis_toolkit.cache.reading import Reader
+from redis_toolkit.core.connections import Lane, Link, pack
+
+__all__ = ["RULES", "leave_out"]
+
+Patch = pytest.MonkeyPatch
+
+
+def marks(patch: Patch) -> None:
+    """Writers mark nothing before they write."""
+    patch.setattr(transactions, "mark", lambda *_: None)
+
+
+def row_lock(patch: Patch) -> None:
+    """Old values are read without a lock."""
+    patch.setattr(watch, "_read_locked", _read_unlocked)
+
+
+def old_values(patch: Patch) -> None:
+    """Stamps of a row's old values are not marked, nor the generation where a row was not there yet."""
+    patch.setattr(changes.Change, "names_of_rows", lambda *_: set())
+
+
+def missing_rows(patch: Patch) -> None:
+    """A row that was not there when old values were read makes no difference."""
+    own = changes.Change.names_of_rows
+    patch.setattr(changes.Change, "names_of_rows", lambda change, rows: own(change, rows) - {""})
+
+
+def stamps_first(patch: Patch) -> None:
+    """Stamps are read when the entry is stored, not before the database is read."""
+    patch.setattr(reading, "Reader", LateReader)
+    patch.setattr(bulk, "Reader", LateReader)
+
+
+def lost_marks(patch: Patch) -> None:
+    """After the commit a token that stands in a mark's place is left alone."""
+    own: Any = vars(transactions)["unmark"]
+
+    def unmark(link: Link, stamps: Sequence[str], transaction: bytes) -> None:
+        standing = [stamp for stamp in stamps if (link.ask(pack(("GET", stamp))) or b"")[:1] == b"m"]
+        own(link, standing, transaction)
+
+    patch.setattr(transactions, "unmark", unmark)
+
+
+def own_writes(patch: Patch) -> None:
+    """A transaction reads and fills entries of tables that it wrote itself."""
+    patch.setattr(watch.Watch, "wrote", lambda *_: False)
+
+
+def snapshots(patch: Patch) -> None:
+    """Whatever a transaction sees is stored, were it an hour old."""
+    patch.setattr(watch.Watch, "may_fill", lambda *_: True)
+
+
+def server_run(patch: Patch) -> None:
+    """All runs of all servers are one."""
+    patch.setattr(Lane, "identify", lambda lane: setattr(lane, "run", bytes(8)))
+
+
+def debts_paid(patch: Patch) -> None:
+    """What could not be dropped while Redis was away is forgotten."""
+    patch.setattr(debts, "owe", lambda *_: None)
+
+
+RULES: dict[str, Callable[[Patch], None]] = {
+    rule.__name__: rule
+    for rule in (
+        marks, row_lock, old_values, missing_rows, stamps_first, lost_marks, own_writes, snapshots, server_run, debts_paid,
+    )
+}  # fmt: skip
+
+
+def leave_out(rule: str, patch: Patch) -> None:
+    """Play without ``rule``."""
+    RULES[rule](patch)
+
+
+class LateReader(Reader):
+    """Takes the tokens when it stores."""
+
+    __slots__ = ("_stamp_of", "_ttl")
+
+    def tokens(self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float) -> list[bytes] | None:
+        found = super().tokens(stamps, seen, ttl)
+        self._stamp_of, self._ttl = dict(zip(found or (), stamps, strict=False)), ttl
+        return found
+
+    def entry(self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], *rest: Any) -> bytes | None:
+        stamps = [self._stamp_of[token] for token in tokens]
+        late = Reader.tokens(self, stamps, [None] * len(stamps), self._ttl)
+        return super().entry(key, fingerprint, run, late or tokens, *rest)
+
+
+def _read_unlocked(change: changes.Change, connection: Any) -> Sequence[Sequence[Any]]:
+    model: type[Model] = change.table.model
+    rows = model._base_manager.using(connection.alias).filter(pk__in=change.keys)
+    names = {field.column: field.attname for field in model._meta.concrete_fields}
+    return list(rows.values_list(*(names[column] for column in change.table.read)))

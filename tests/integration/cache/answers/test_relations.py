@@ -1,0 +1,149 @@
+"""Related rows: joined, fetched beside, and asked for through the managers of an instance."""
+
+from __future__ import annotations
+
+import pytest
+from django.db.models import Count, Prefetch
+
+from tests.app.models import (
+    Author,
+    Badge,
+    Cafe,
+    City,
+    Country,
+    EarlyLesson,
+    Group,
+    Ledger,
+    Lesson,
+    Place,
+    Poem,
+    Room,
+    Student,
+    Teacher,
+)
+from tests.portraits import outcome, same
+
+JOINED = {
+    "one": lambda s: s.lessons.select_related("group").order_by("pk"),
+    "nullable": lambda s: s.lessons.select_related("room").order_by("pk"),
+    "nested": lambda s: s.lessons.select_related("room__building", "teacher__mentor__mentor").order_by("pk"),
+    "three": lambda s: s.lessons.filter(group=s.groups[0]).select_related("room", "teacher", "group").order_by("weekday"),
+    "in two calls": lambda s: s.lessons.select_related("room").select_related("teacher").order_by("pk"),
+    "undone": lambda s: s.lessons.select_related("room").select_related(None).order_by("pk"),
+    "to itself": lambda s: s(Teacher).select_related("mentor").order_by("pk"),
+    "reverse one to one": lambda s: s(Student).select_related("badge").order_by("pk"),
+    "one to one": lambda s: s(Badge).select_related("owner").order_by("pk"),
+    "there and back": lambda s: s(Badge).select_related("owner__badge").order_by("pk"),
+    "reverse, two": lambda s: s(Student).select_related("badge", "author").order_by("pk"),
+    "key of a key": lambda s: s(Poem).select_related("author__student", "cover").order_by("pk"),
+    "to a code": lambda s: s(City).select_related("country").order_by("pk"),
+    "child": lambda s: s(Cafe).select_related("place_ptr").order_by("pk"),
+    "parent to child": lambda s: s(Place).select_related("cafe").order_by("pk"),
+    "proxy": lambda s: s(EarlyLesson).select_related("room").order_by("pk"),
+    "annotated": lambda s: s.lessons.select_related("room").annotate(n=Count("students")).order_by("pk"),
+    "only": lambda s: s.lessons.select_related("room__building").only("title", "room__building__name").order_by("pk"),
+    "first": lambda s: s.lessons.select_related("room").order_by("pk").first(),
+    "get": lambda s: s.lessons.select_related("teacher").get(pk=s.list[0].pk),
+    "get by hand": lambda s: s.lessons.select_related("teacher").filter(group=s.groups[0]).get(period=0),
+}  # fmt: skip
+
+BESIDE = {
+    "one": lambda s: s.lessons.prefetch_related("group").order_by("pk"),
+    "nullable": lambda s: s.lessons.prefetch_related("room").order_by("pk"),
+    "many to many": lambda s: s.lessons.prefetch_related("students").order_by("pk"),
+    "many to many, back": lambda s: s(Student).prefetch_related("lessons").order_by("pk"),
+    "reverse": lambda s: s(Group).prefetch_related("lessons").order_by("pk"),
+    "nested": lambda s: s(Group).prefetch_related("lessons__students", "lessons__room__building").order_by("pk"),
+    "twice through one": lambda s: s.lessons.prefetch_related("room", "room__building").order_by("pk"),
+    "one to one": lambda s: s(Badge).prefetch_related("owner").order_by("pk"),
+    "reverse one to one": lambda s: s(Student).prefetch_related("badge").order_by("pk"),
+    "to a code": lambda s: s(Country).prefetch_related("cities").order_by("pk"),
+    "key of a key": lambda s: s(Author).prefetch_related("poems", "student").order_by("pk"),
+    "after a join": lambda s: s.lessons.select_related("room").prefetch_related("room__building").order_by("pk"),
+    "of a child": lambda s: s(Place).prefetch_related("cafe").order_by("pk"),
+    "undone": lambda s: s.lessons.prefetch_related("students").prefetch_related(None).order_by("pk"),
+    "with a queryset": lambda s: s(Group).prefetch_related(
+        Prefetch("lessons", queryset=s.lessons.filter(period__gt=4).order_by("-period").all())
+    ).order_by("pk"),
+    "to an attribute": lambda s: s(Group).prefetch_related(
+        Prefetch("lessons", queryset=s.lessons.filter(weekday=1).order_by("pk").all(), to_attr="mondays")
+    ).order_by("pk"),
+    "sliced": lambda s: s(Group).prefetch_related(
+        Prefetch("lessons", queryset=s.lessons.order_by("-period")[:2], to_attr="latest")
+    ).order_by("pk"),
+    "queryset with a join": lambda s: s(Group).prefetch_related(
+        Prefetch("lessons", queryset=s.lessons.select_related("room").order_by("pk"))
+    ).order_by("pk"),
+    "of one": lambda s: s.lessons.prefetch_related("students").get(slug="lesson-3"),
+    "of none": lambda s: s.lessons.filter(period=99).prefetch_related("students"),
+    "named wrongly": lambda s: s(Room).prefetch_related("nothing"),
+}  # fmt: skip
+#: Where one step is Django's own: a plain queryset was given, or the step starts from an attribute of no name to us.
+PLAIN_PREFETCH = {
+    "with a plain queryset": lambda s: (
+        s(Group)
+        .prefetch_related(
+            Prefetch("lessons", queryset=Lesson.objects.using(s.alias).filter(period__gt=4).order_by("pk"))
+        )
+        .order_by("pk")
+    ),
+    "on from an attribute": lambda s: (
+        s(Group)
+        .prefetch_related(
+            Prefetch("lessons", queryset=s.lessons.order_by("pk").all(), to_attr="every"), "every__students"
+        )
+        .order_by("pk")
+    ),
+}
+
+MANAGERS = {
+    "children": lambda s: s(Ledger).get(name="root").children.order_by("pk"),
+    "children, all": lambda s: s(Ledger).get(name="root").children.all(),
+    "children, filtered": lambda s: s(Ledger).get(name="root").children.filter(name="bud"),
+    "children, filtered twice": lambda s: s(Ledger).get(name="root").children.filter(name="bud").filter(pk__gt=0),
+    "children, counted": lambda s: s(Ledger).get(name="root").children.count(),
+    "children, sliced": lambda s: s(Ledger).get(name="root").children.order_by("pk")[:1],
+    "child": lambda s: s(Ledger).get(name="root").children.get(name="leaf"),
+    "child by key": lambda s: s(Ledger).get(name="root").children.get(pk=s.ledgers[1].pk),
+    "no child by key": lambda s: s(Ledger).get(name="leaf").children.get(pk=s.ledgers[2].pk),
+    "children in bulk": lambda s: s(Ledger).get(name="leaf").children.in_bulk([each.pk for each in s.ledgers]),
+    "children of a leaf": lambda s: s(Ledger).get(name="leaf").children.all(),
+    "parent": lambda s: s(Ledger).get(name="leaf").parent,
+    "children fetched": lambda s: s(Ledger).order_by("pk").prefetch_related("children"),
+    "parent fetched": lambda s: s(Ledger).order_by("pk").prefetch_related("parent"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ask", JOINED.values(), ids=JOINED)
+def test_select_related(agrees, ask):
+    """Joined rows are Django's, linked as Django links them."""
+    agrees(ask)
+
+
+@pytest.mark.parametrize("ask", BESIDE.values(), ids=BESIDE)
+def test_prefetch_related(agrees, ask):
+    """Rows fetched beside are Django's, and each step of the path comes from the cache."""
+    agrees(ask)
+
+
+@pytest.mark.parametrize("ask", PLAIN_PREFETCH.values(), ids=PLAIN_PREFETCH)
+def test_prefetch_with_a_plain_queryset(school, cost, ask):
+    """Whoever names a plain queryset in a Prefetch gets it asked; the rest comes from the cache."""
+    ours = school.as_cached()
+    wanted = outcome(ask, school)
+    assert same(wanted, outcome(ask, ours))
+    with cost() as it:
+        assert same(wanted, outcome(ask, ours))
+    assert it.queries == 1
+    assert {end for _, end in it.outcomes} == {"hit"}
+
+
+@pytest.mark.parametrize("ask", MANAGERS.values(), ids=MANAGERS)
+def test_related_managers_of_a_cached_default_manager(school, ask):
+    """Where a model's default manager is cached, the managers of its relations see just the related rows."""
+    ours = school.as_cached()
+    found = [outcome(ask, ours) for _ in range(3)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("redis_toolkit.cache.querysets.CachedQuerySet._cache_mode", "off")
+        wanted = outcome(ask, ours)
+    assert all(same(wanted, each) for each in found), (wanted, found)

@@ -1,0 +1,224 @@
+"""Every system check: provoked, wired into ``manage.py check``, and in the docs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.postgres.fields import ArrayField, IntegerRangeField
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.db import connections, models
+from django.test.utils import isolate_apps
+
+from redis_toolkit.cache import CacheManager
+from redis_toolkit.conf import Settings
+from tests.app.models import Cafe, Lesson
+
+ROOT = Path(__file__).parents[2]
+IDS = ["E001", "E002", "E003", "E010", "E011", "E012", "W001", "W002"]
+
+
+@pytest.fixture(autouse=True)
+def databases(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """From Django 6.1 on checks look at the databases, with options that nobody else should find on a connection."""
+    with django_db_blocker.unblock():
+        connections.close_all()
+        yield
+        connections.close_all()
+
+
+@pytest.fixture
+def ours() -> Callable[[], list[tuple[str, str, str]]]:
+    """What ``manage.py check`` finds that is ours: id, message and hint."""
+
+    def found() -> list[tuple[str, str, str]]:
+        return [
+            (each.id.removeprefix("redis_toolkit."), each.msg, each.hint)
+            for each in run_checks()
+            if each.id.startswith("redis_toolkit.")
+        ]
+
+    return found
+
+
+def reported(identity: str) -> str:
+    """What the command prints when it fails on warnings; it must name the check."""
+    with pytest.raises(CommandError) as caught:
+        call_command("check", fail_level="WARNING")
+    assert f"(redis_toolkit.{identity})" in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def spans() -> Iterator[None]:
+    """A cached model with values that no codec keeps, among the models of the tests."""
+    with isolate_apps("tests.app"):
+
+        class Span(models.Model):
+            hours = IntegerRangeField()
+            many = ArrayField(IntegerRangeField(), default=list)
+            plain = models.IntegerField()
+
+            cached = CacheManager()
+
+            class Meta:
+                app_label = "app"
+
+    registered = apps.get_app_config("app").models
+    registered["span"] = Span
+    apps.clear_cache()
+    yield
+    del registered["span"]
+    apps.clear_cache()
+
+
+def declare(monkeypatch: pytest.MonkeyPatch, model: Any, *by: str) -> None:
+    monkeypatch.setattr(model._meta.managers_map["cached"], "by", (by,))
+
+
+def test_nothing_is_wrong_here(ours):
+    """The settings and models of the tests themselves pass every check."""
+    assert ours() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("REDIS_TOOLKIT_CASHE_TTL", "Did you mean REDIS_TOOLKIT_CACHE_TTL?"),
+        ("REDIS_TOOLKIT_PREFIXES", "Did you mean REDIS_TOOLKIT_PREFIX?"),
+        ("REDIS_TOOLKIT_UNHEARD_OF", "See the settings reference for the names there are."),
+    ],
+)
+def test_e001(ours, settings, name, hint):
+    """A name that is no setting, with the one that was probably meant."""
+    setattr(settings, name, 1)
+    assert ours() == [("E001", f"{name} is not a setting of redis_toolkit.", hint)]
+    assert hint in reported("E001")
+
+
+IMPOSSIBLE: dict[str, list[Any]] = {
+    "ALIAS": ["", None, 1], "PREFIX": ["", b"rt", None], "ENABLED": [1, "yes", None], "CACHE_TTL": [0, -1, "60", True],
+    "NULL_TTL": [0, None], "TTL_JITTER": [-0.1, 0.91, 1, True], "MARK_TTL": [0, "1"], "REPLICA_LAG": [-1, None, True],
+    "TENANT": ["", 1], "WATCH": ["app.Lesson", [1], None], "MAX_ENTRY_BYTES": [0, 1.5, None],
+    "COMPRESS_ABOVE": [0, 1.5, "1"], "CONNECT_TIMEOUT": [0, None], "READ_TIMEOUT": [0, None],
+    "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],
+}  # fmt: skip
+
+
+def test_every_setting_is_tried():
+    """Values that cannot be are written down for each setting there is."""
+    assert {setting.attribute for setting in Settings.declared()} == IMPOSSIBLE.keys()
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in IMPOSSIBLE.items() for value in values])
+def test_e002(ours, settings, name, value):
+    """A value that cannot be, with what it must be."""
+    setattr(settings, f"REDIS_TOOLKIT_{name}", value)
+    declared = getattr(Settings, name)
+    wanted = ("E002", f"REDIS_TOOLKIT_{name} is {value!r}.", f"It must be {declared.must}.")
+    assert [found for found in ours() if found[0] == "E002"] == [wanted]
+
+
+def test_e002_is_reported(settings):
+    """``manage.py check`` fails on a value that cannot be."""
+    settings.REDIS_TOOLKIT_MARK_TTL = -1
+    assert "REDIS_TOOLKIT_MARK_TTL is -1." in reported("E002")
+
+
+@pytest.mark.parametrize(
+    ("caches", "what"),
+    [
+        ({}, "is not in CACHES"),
+        ({"other": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}, "is not a django-redis cache"),
+        ({"other": {"BACKEND": "django.core.cache.backends.redis.RedisCache"}}, "is not a django-redis cache"),
+    ],
+)
+def test_e003(ours, settings, caches, what):
+    """An alias that is missing or another backend's."""
+    settings.CACHES = {**settings.CACHES, **caches}
+    settings.REDIS_TOOLKIT_ALIAS = "other"
+    hint = "Add it with BACKEND 'django_redis.cache.RedisCache', or name another in REDIS_TOOLKIT_ALIAS."
+    assert ours() == [("E003", f"The alias 'other' {what}.", hint)]
+    assert hint in reported("E003")
+
+
+def test_e010(ours, spans):
+    """A field that no codec keeps, alone or in an array, with what helps: the plain one beside them is fine."""
+    assert [(identity, message) for identity, message, _ in ours()] == [
+        ("E010", "app.Span.hours cannot be cached."),
+        ("E010", "app.Span.many cannot be cached."),
+    ]
+    (hint,) = {hint for _, _, hint in ours()}
+    assert hint == (
+        "The database returns IntegerRangeField as an object that cannot be stored without loss; keep it out of cached"
+        " queries with .defer() or .only(), read it with .nocache(), or keep its parts in plain fields."
+    )
+    assert "app.Span.hours cannot be cached." in reported("E010")
+
+
+def test_e011(ours, monkeypatch):
+    """A name in ``by`` that is no field, alone and in a pair."""
+    declare(monkeypatch, Lesson, "nobody")
+    hint = "`by` takes names of the model's own fields."
+    assert ours() == [("E011", "by='nobody': app.Lesson has no field 'nobody'.", hint)]
+    declare(monkeypatch, Lesson, "room", "nobody")
+    assert ours() == [("E011", "by=('room', 'nobody'): app.Lesson has no field 'nobody'.", hint)]
+    assert hint in reported("E011")
+
+
+@pytest.mark.parametrize(
+    ("model", "by", "message", "hint"),
+    [
+        (Lesson, ("students",), "is not made of columns", "Declare foreign keys and plain fields"),
+        (Lesson, (), "is not made of columns", "Declare foreign keys and plain fields"),
+        (Cafe, ("name", "stars"), "spans two tables", "A pair must lie in one table"),
+        (Lesson, ("notes",), "has values whose equality the database decides in its own way", "Use whole numbers"),
+    ],
+)
+def test_e012(ours, monkeypatch, model, by, message, hint):
+    """Fields in ``by`` that no stamp can be made of."""
+    declare(monkeypatch, model, *by)
+    shown = by[0] if len(by) == 1 else by
+    assert [found[:2] for found in ours()] == [("E012", f"by={shown!r} of app.{model.__name__} {message}.")]
+    assert hint in reported("E012")
+
+
+def test_w001(ours, settings):
+    """Marks that outlive what they mark; as long is fine."""
+    settings.REDIS_TOOLKIT_CACHE_TTL = 60
+    assert ours() == []
+    settings.REDIS_TOOLKIT_CACHE_TTL = 59
+    hint = "A writer that dies would keep its rows out of the cache for longer than they may live there."
+    assert ours() == [("W001", "REDIS_TOOLKIT_MARK_TTL is longer than REDIS_TOOLKIT_CACHE_TTL.", hint)]
+    assert hint in reported("W001")
+
+
+@pytest.mark.parametrize("mode", [None, "DEFERRED", "deferred"])
+def test_w002(ours, settings, monkeypatch, mode):
+    """SQLite whose transactions begin without its lock."""
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {} if mode is None else {"transaction_mode": mode})
+    ((identity, message, hint),) = ours()
+    assert (identity, message) == ("W002", "DATABASES['default'] is SQLite without transaction_mode IMMEDIATE.")
+    assert hint.startswith("Add OPTIONS {'transaction_mode': 'IMMEDIATE'}: without its lock every save of a model")
+    assert hint in reported("W002")
+
+
+@pytest.mark.parametrize("mode", ["IMMEDIATE", "immediate", "EXCLUSIVE"])
+def test_no_w002(ours, settings, monkeypatch, mode):
+    """With its lock SQLite is fine, in whatever letters it is asked for."""
+    monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"transaction_mode": mode})
+    assert ours() == []
+
+
+def test_ids_are_unique_and_documented():
+    """Each id stands once in the code and once in the table of the docs, and has its test here."""
+    sources = [path.read_text("utf-8") for path in sorted((ROOT / "redis_toolkit").rglob("*.py"))]
+    made = sorted(found for text in sources for found in re.findall(r'id="redis_toolkit\.([EW]\d+)"', text))
+    page = (ROOT / "docs" / "reference" / "checks.md").read_text("utf-8")
+    assert made == re.findall(r"^\| `redis_toolkit\.([EW]\d+)` \|", page, re.MULTILINE) == IDS
+    assert [identity for identity in IDS if f"test_{identity.lower()}" not in globals()] == []

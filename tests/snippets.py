@@ -1,0 +1,124 @@
+"""Runs the Python of a documentation page as a reader would: files in a project, the rest in its shell.
+
+A block whose first line is a comment with a path is that file. `# 2 queries` at the end of a statement's line is
+checked: the database must see exactly so many.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["blocks", "file_name", "make_project", "run"]
+
+ROOT = Path(__file__).parents[1]
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# ([\w/]+\.py)\n")
+EXPECTED = re.compile(r"#.*?\b(\d+) quer(?:y|ies)\b")
+
+SETTINGS = """
+SECRET_KEY = "only for tests"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = {{"default": {{
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": {database!r},
+    "OPTIONS": {{"transaction_mode": "IMMEDIATE"}},
+}}}}
+{block}
+CACHES["default"]["LOCATION"] = {redis!r}
+"""
+
+
+def blocks(page: Path) -> list[str]:
+    """The Python blocks of a Markdown page."""
+    return FENCE.findall(page.read_text("utf-8"))
+
+
+def file_name(block: str) -> str | None:
+    """The path a block gives itself, None for one that is typed into a shell."""
+    found = FILE.match(block)
+    return found[1] if found else None
+
+
+def make_project(home: Path, files: dict[str, str], redis: str) -> None:
+    """Write `files`, settings.py among them, as a project in `home` that uses the server at `redis`."""
+    for name, text in files.items():
+        target = home / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.parent != home:
+            (target.parent / "__init__.py").touch()
+        if name == "settings.py":
+            text = SETTINGS.format(database=str(home / "db.sqlite3"), block=text, redis=redis)  # noqa: PLW2901
+        target.write_text(text, "utf-8")
+
+
+def run(home: Path, shell: list[str]) -> subprocess.CompletedProcess[str]:
+    """Migrate the project, then type the blocks of `shell` into one session of it."""
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": f"{home}{os.pathsep}{ROOT}"}
+    return subprocess.run(
+        # -P: beside this file lies another `settings`, which is not the reader's.
+        [sys.executable, "-P", "-W", "error", str(Path(__file__))],
+        input=json.dumps(shell),
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=home,
+        env=environment,
+    )
+
+
+class CountingQueries(ast.NodeTransformer):
+    """Puts each statement that says how many queries it takes into a block that counts them."""
+
+    def __init__(self, source: str) -> None:
+        self.lines = source.splitlines()
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Wrap simple statements; look for more of them inside the others."""
+        super().generic_visit(node)
+        if not isinstance(node, ast.Expr | ast.Assign):
+            return node
+        line = self.lines[(node.end_lineno or node.lineno) - 1]
+        if not (said := EXPECTED.search(line)):
+            return node
+        [counted] = ast.parse(f"with expected_queries({said[1]}, {line!r}): pass").body
+        assert isinstance(counted, ast.With)
+        counted.body = [node]
+        return ast.copy_location(counted, node)
+
+
+@contextmanager
+def expected_queries(number: int, line: str) -> Iterator[None]:
+    """Fail with the line's text unless the block asks the database `number` times."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as queries:
+        yield
+    assert len(queries) == number, f"{len(queries)} queries in: {line.strip()}\n{queries.captured_queries}"
+
+
+def main() -> None:
+    """Run the blocks on standard input in the project of the environment."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("check", fail_level="WARNING")
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    session: dict[str, object] = {"__name__": "__main__", "expected_queries": expected_queries}
+    for block in json.load(sys.stdin):
+        tree = ast.fix_missing_locations(CountingQueries(block).visit(ast.parse(block)))
+        exec(compile(tree, "<the page>", "exec"), session)  # noqa: S102 - our own documentation
+
+
+if __name__ == "__main__":
+    main()

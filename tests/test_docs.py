@@ -1,0 +1,113 @@
+"""The documentation cannot be wrong without a test failing: names on both sides, links, and snippets that run."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from docs.settings_page import PAGE, render
+from redis_toolkit import conf, signals
+from tests import snippets
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts),
+]
+TUTORIAL = DOCS / "tutorial" / "first-cached-model.md"
+CHECK = re.compile(r"redis_toolkit\.[EWI]\d{3}\b")
+
+
+def text_of(*patterns: str) -> str:
+    """All text of the files that match below the root."""
+    return "\n".join(path.read_text("utf-8") for pattern in patterns for path in sorted(ROOT.glob(pattern)))
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_settings_page_is_written_from_the_declarations():
+    """docs/reference/settings.md is what `make docs` writes today, each setting in it once."""
+    assert PAGE.read_text("utf-8") == render()
+    headings = re.findall(r"^## `(\w+)`$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert headings == [setting.name for setting in conf.settings.declared()]
+    assert len(set(headings)) == len(headings) > 10
+
+
+def test_no_page_names_a_setting_that_does_not_exist():
+    """Every REDIS_TOOLKIT_ name in the pages is a setting or an environment variable of the test servers."""
+    known = {setting.name for setting in conf.settings.declared()}
+    variables = {"REDIS_TOOLKIT_SERVER_BINARY", "REDIS_TOOLKIT_POSTGRES_BINARY", "REDIS_TOOLKIT_"}
+    said = {name for page in PAGES for name in re.findall(r"\bREDIS_TOOLKIT_\w*", page.read_text("utf-8"))}
+    assert said - known - variables == set()
+
+
+def test_every_check_is_documented_and_tested():
+    """The ids in the code are the ids in the table, each once there and named by a test."""
+    page = (DOCS / "reference" / "checks.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(redis_toolkit\.\w+)` \|", page, re.MULTILINE)
+    in_code = set(CHECK.findall(text_of("redis_toolkit/**/*.py")))
+    # Checks may be numbered "E001" and prefixed in one place, so tests may name them so, too.
+    in_tests = {each for each in in_code if each.rpartition(".")[2] in text_of("tests/**/test_*.py")}
+    assert Counter(rows) == Counter(in_code)
+    assert in_code - in_tests == set()
+
+
+def test_every_signal_is_documented():
+    """The signals' page has one section for each signal and no other."""
+    page = (DOCS / "reference" / "signals.md").read_text("utf-8")
+    assert sorted(re.findall(r"^## `(\w+)`$", page, re.MULTILINE)) == sorted(signals.__all__)
+
+
+def test_every_public_name_of_the_cache_is_documented():
+    """Each name in redis_toolkit.cache's `__all__` stands in its reference."""
+    from redis_toolkit import cache
+
+    page = (DOCS / "reference" / "cache.md").read_text("utf-8")
+    assert [name for name in cache.__all__ if f"`{name}" not in page] == []
+
+
+def test_every_command_is_documented():
+    """Each management command stands in a page, and no page names one that is not there."""
+    commands = {path.stem for path in (ROOT / "redis_toolkit/management/commands").glob("[a-z]*.py")}
+    said = set(re.findall(r"manage\.py (redis_\w+)", text_of("README.md", "docs/**/*.md")))
+    assert said == commands
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page):
+    """Each relative link of a page names a file that exists."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_paths_exist(page):
+    """Each path of this repository that a page names in backquotes exists."""
+    tops = "redis_toolkit|demo_project|tests|docs|bench|requirements"
+    paths = re.findall(rf"`((?:{tops})/[\w./-]*)`", page.read_text("utf-8"))
+    missing = [path for path in paths if "<" not in path and not (ROOT / path).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if snippets.blocks(page)], ids=named)
+def test_snippets_run(page, tmp_path, redis_url):
+    """The page's Python, typed into a new project, runs without a warning and with the queries it promises."""
+    own, first = snippets.blocks(page), snippets.blocks(TUTORIAL)
+    files = {name: block for block in own if (name := snippets.file_name(block))}
+    shell = [block for block in own if not snippets.file_name(block)]
+    if "settings.py" not in files:
+        files = {name: block for block in first if (name := snippets.file_name(block))} | files
+        shell = [next(block for block in first if not snippets.file_name(block)), *shell]
+    snippets.make_project(tmp_path, files, redis_url)
+    for name, block in files.items():
+        compile(block, name, "exec")
+    modules = [name.removesuffix(".py").replace("/", ".") for name in files if name.startswith("lessons/")]
+    result = snippets.run(tmp_path, [*(f"import {module}" for module in modules), *shell])
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,69 @@
+"""The public surface, name by name: a change here is a change for users, and goes into CHANGELOG.md."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import redis_toolkit
+
+ROOT = Path(__file__).parents[1]
+
+SURFACE = {
+    "redis_toolkit": ["__version__"],
+    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "cached", "invalidate"],
+    "redis_toolkit.exceptions": [
+        "BreakerOpen",
+        "CodecError",
+        "Misconfigured",
+        "RedisToolkitError",
+        "StoreUnavailable",
+    ],
+    "redis_toolkit.signals": ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"],
+    "redis_toolkit.testing": [
+        "PostgresServer",
+        "ServerFailed",
+        "ValkeyServer",
+        "embedded_valkey",
+        "find_postgres",
+        "find_valkey",
+    ],
+}
+
+
+@pytest.mark.parametrize("module", SURFACE)
+def test_exports(module):
+    """`__all__` is what is written here, and every name in it exists."""
+    home = importlib.import_module(module)
+    assert sorted(home.__all__) == SURFACE[module]
+    assert [name for name in home.__all__ if not hasattr(home, name)] == []
+
+
+@pytest.mark.parametrize("module", SURFACE)
+def test_every_public_name_says_what_it_is(module):
+    """Public classes and functions have docstrings, and so have the public methods they define."""
+    silent = []
+    for name in SURFACE[module]:
+        thing = getattr(importlib.import_module(module), name)
+        if not (inspect.isclass(thing) or inspect.isfunction(thing)):
+            continue
+        if not thing.__doc__:
+            silent.append(name)
+        if inspect.isclass(thing):
+            own = {key: value for key, value in vars(thing).items() if not key.startswith("_")}
+            silent += [
+                f"{name}.{key}"
+                for key, value in own.items()
+                if inspect.isroutine(value) and not inspect.getdoc(getattr(thing, key))
+            ]
+    assert silent == []
+
+
+def test_version_is_the_projects():
+    """`__version__` and pyproject.toml agree."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert redis_toolkit.__version__ == project["version"] == "0.1.0"
