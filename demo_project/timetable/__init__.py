@@ -1,0 +1,1 @@
+"""The timetable: who teaches what to whom, where and when."""

@@ -1,0 +1,14 @@
+"""The timetable at the root, the admin beside it."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.templatetags.static import static
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("favicon.ico", RedirectView.as_view(url=static("timetable/icon.svg"))),  # the admin names no icon
+    path("admin/", admin.site.urls),
+    path("", include("demo_project.timetable.urls")),
+]

@@ -1,0 +1,66 @@
+"""The demo inside the test run: its pages, its middleware, its data, the test run's servers."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_django
+from django.test import Client
+
+from demo_project.timetable.accounts import ensure_accounts
+from demo_project.timetable.loading import load
+
+TIMING = re.compile(r'"(\d+) hits, (\d+) misses, (\d+) bypasses";dur=[\d.]+, db;desc="(\d+) queries"')
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A response and how it was served."""
+
+    response: Any
+    hits: int
+    misses: int
+    bypasses: int
+    queries: int
+
+    @property
+    def text(self) -> str:
+        return self.response.content.decode()
+
+
+@pytest.fixture
+def demo_settings(
+    settings: pytest_django.Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The middleware, templates and URLs that the demo's own settings name."""
+    monkeypatch.setattr("demo_project.environment.VAR", tmp_path_factory.mktemp("var"))
+    demo = importlib.import_module("demo_project.settings")
+    settings.MIDDLEWARE = demo.MIDDLEWARE
+    settings.TEMPLATES = demo.TEMPLATES
+    settings.ROOT_URLCONF = demo.ROOT_URLCONF
+    settings.STATIC_URL = "/static/"
+
+
+@pytest.fixture
+def timetable(transactional_db: None, demo_settings: None) -> None:
+    """The whole week and both accounts, committed."""
+    load(progress=lambda _: None)
+    ensure_accounts()
+
+
+@pytest.fixture
+def visit(timetable: None, client: Client) -> Callable[..., Visit]:
+    """GET a page as a visitor who is not signed in."""
+
+    def get(path: str, **headers: str) -> Visit:
+        response = client.get(path, headers=headers)
+        found = TIMING.search(response.headers["Server-Timing"])
+        assert found is not None
+        return Visit(response, *map(int, found.groups()))
+
+    return get

@@ -1,0 +1,125 @@
+"""``manage.py demo``: one command starts everything, Ctrl-C stops everything."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from contextlib import suppress
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import unquote, urlencode, urlsplit
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
+
+import pytest
+import redis
+
+from tests.demo import Demo
+
+EDIT = "from demo_project.timetable.models import Room; Room.objects.filter(code='A').update(name='Aula Magna')"
+
+
+def read(url: str) -> str:
+    with urlopen(url, timeout=20) as response:
+        text: str = response.read().decode()
+    return text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_serves_until_it_is_stopped_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """From an empty folder: data, pages, static files; after the signal exit code 0, no listener, no server."""
+    demo = Demo(tmp_path)
+    demo.start()
+    assert "82 courses, 283 lessons, 16 rooms, 70 groups." in demo.output
+    assert "793/793" in demo.errors.read_text()
+    assert "Find your week" in read(demo.url)
+    assert "--paper" in read(demo.url + "static/timetable/site.css")
+    folder = Path(unquote(urlsplit(demo.redis).path)).parent
+    assert folder.is_dir()
+    assert demo.stop(number) == 0
+    assert demo.output.endswith("\nStopped. Nothing is left running.\n")
+    assert not folder.exists()
+    with pytest.raises(URLError, match="refused"):
+        read(demo.url)
+
+
+def test_the_announced_login_works_and_lasts(tmp_path: Path) -> None:
+    """The password printed at the first start opens the admin, and is the same after a restart, which loads nothing."""
+    with Demo(tmp_path) as first:
+        assert "What would you like to change?" in signed_in(first, "office")
+    with Demo(tmp_path) as second:
+        assert "A timetable is loaded already" in second.output
+        assert second.password == first.password
+        assert "Users" in signed_in(second, "admin")
+
+
+def test_it_takes_another_port_when_8000_is_taken(tmp_path: Path) -> None:
+    """With somebody on 8000 the site is on another port, and that is the one announced."""
+    with socket.socket() as somebody:
+        somebody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # somebody else is there: just as good
+            somebody.bind(("127.0.0.1", 8000))
+            somebody.listen()
+        with Demo(tmp_path) as demo:
+            assert urlsplit(demo.url).port != 8000
+            assert "Find your week" in read(demo.url)
+
+
+def test_a_given_port_is_taken_or_refused(tmp_path: Path) -> None:
+    """With --port and somebody there, the command says what to do instead."""
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        somebody.listen()
+        port = somebody.getsockname()[1]
+        with pytest.raises(AssertionError, match=f"Port {port} is taken. Without --port the demo finds one"):
+            Demo(tmp_path, "--port", str(port)).start()
+
+
+def test_an_edit_in_another_terminal_shows_on_the_page(tmp_path: Path) -> None:
+    """A shell beside the running demo finds its Redis, so what it writes is on the page at the next load."""
+    with Demo(tmp_path) as demo:
+        page = demo.url + "rooms/A/"
+        assert "<h1>Hall A</h1>" in read(page)
+        assert "2 cache hits" in read(page).replace("<b>", "").replace("</b>", "")
+        demo.run("shell", "-v", "0", "-c", EDIT)
+        assert "<h1>Aula Magna</h1>" in read(page)
+        with Demo(tmp_path) as beside:
+            assert beside.redis == demo.redis
+            assert "<h1>Aula Magna</h1>" in read(beside.url + "rooms/A/")
+
+
+def test_after_a_kill_the_next_start_is_as_any_other(tmp_path: Path) -> None:
+    """Killed without a chance to tidy up, the demo leaves an address that nobody answers: a new server is started."""
+    killed = Demo(tmp_path)
+    killed.start()
+    assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert (tmp_path / "redis-address").read_text() == killed.redis
+    with Demo(tmp_path) as demo:
+        assert demo.redis != killed.redis
+        read(demo.url + "rooms/A/")
+        assert "2 cache hits" in read(demo.url + "rooms/A/").replace("<b>", "").replace("</b>", "")
+    assert not (tmp_path / "redis-address").exists()
+
+
+def test_it_uses_a_server_that_runs_already(tmp_path: Path, redis_url: str, redis_client: redis.Redis) -> None:
+    """With REDIS_URL the demo starts no server: its entries are in that one, which outlives it."""
+    assert redis_client.dbsize() == 0
+    with Demo(tmp_path, REDIS_URL=redis_url) as demo:
+        assert demo.redis == redis_url
+        read(demo.url + "groups/q065/")
+        assert [key for key in redis_client.scan_iter() if not key.startswith(b"timetable")] == []
+        assert redis_client.dbsize() > 0
+    assert redis_client.ping()
+
+
+def signed_in(demo: Demo, username: str) -> str:
+    """The admin's first page, after the form was filled in as a browser does."""
+    cookies = CookieJar()
+    browser = build_opener(HTTPCookieProcessor(cookies))
+    login = demo.url + "admin/login/?next=/admin/"
+    browser.open(login, timeout=20).close()
+    [token] = [cookie.value for cookie in cookies if cookie.name == "csrftoken"]
+    form = {"username": username, "password": demo.password, "csrfmiddlewaretoken": token or ""}
+    with browser.open(Request(login, urlencode(form).encode(), {"Referer": login}), timeout=20) as response:
+        text: str = response.read().decode()
+    return text
