@@ -1,0 +1,8 @@
+"""Side by side: what a cached read costs here, in plain Django and in its peers.
+
+``python -m bench`` starts a real Valkey and a real PostgreSQL, one worker process for each contestant (the peers
+patch Django globally, so no two may share a process), and lets them take turns, round by round, in shuffled order.
+Only the ratios of one run mean anything: machines differ, and so does one machine from hour to hour.
+"""
+
+from __future__ import annotations

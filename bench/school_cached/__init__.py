@@ -1,0 +1,3 @@
+"""The same timetable with ``Lesson.cached``."""
+
+from __future__ import annotations

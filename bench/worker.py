@@ -1,0 +1,55 @@
+"""One contestant in a process of its own: takes orders as JSON lines on its input, answers on its output.
+
+``BENCH_JOB`` says who it is. It times nothing on its own initiative: the driver says whose turn it is.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Any, TextIO
+
+__all__: list[str] = []
+
+
+def main() -> None:
+    """Serve orders until the driver closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the driver, and with it the pipe this reads from
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints goes to the terminal, not into the answers
+    bench: Any = None
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            if bench is None:
+                bench = _prepared()
+            _reply(answers, result=getattr(bench, order.pop("do"))(**order))
+        except Exception as error:  # noqa: BLE001  # the driver reports it and goes on without this contestant
+            _reply(answers, error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+
+
+def _reply(answers: TextIO, **reply: Any) -> None:
+    answers.write(json.dumps(reply) + "\n")
+
+
+def _prepared() -> Any:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    import django
+
+    django.setup()
+    from bench.stopwatch import Stopwatch
+    from bench.timetable import fill
+
+    fill()
+    stopwatch = Stopwatch(json.loads(os.environ["BENCH_JOB"])["reader"])
+    gc.collect()
+    gc.freeze()
+    return stopwatch
+
+
+if __name__ == "__main__":
+    main()
