@@ -1,0 +1,71 @@
+"""What users may rely on when they type-check. Read by mypy, never run."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, assert_type
+
+from redis_toolkit.cache import CachedQuerySet, CacheManager, cached, invalidate
+from redis_toolkit.exceptions import BreakerOpen, RedisToolkitError, StoreUnavailable
+from redis_toolkit.testing import PostgresServer, ValkeyServer, embedded_valkey
+from tests.app.models import Badge, Place
+
+
+def a_manager_gives_what_its_model_is() -> None:
+    assert_type(Badge.cached.get(label="x"), Badge)
+    assert_type(Badge.cached.first(), Badge | None)
+    assert_type(Badge.cached.in_bulk([1, 2]), dict[Any, Badge])
+    assert_type(Badge.cached.filter(label="x").order_by("label")[0], Badge)
+    assert_type([badge.label for badge in Badge.cached.all()], list[str])
+    assert_type(Badge.cached.filter(label="x").count(), int)
+    assert_type(Badge.cached.filter(label="x").exists(), bool)
+
+
+async def so_do_the_asynchronous_forms() -> None:
+    assert_type(await Badge.cached.aget(label="x"), Badge)
+    assert_type(await Badge.cached.filter(label="x").acount(), int)
+
+
+def a_query_chains_as_a_cached_query() -> None:
+    query = Badge.cached.filter(label="x").exclude(label="y").select_related("owner")
+    assert_type(query, CachedQuerySet[Badge])
+    assert_type(query.cache(ttl=datetime.timedelta(minutes=1)), CachedQuerySet[Badge])
+    assert_type(query.cache(ttl=60).nocache().refresh().get(), Badge)
+    assert_type(Badge.cached.nocache().get(label="x"), Badge)
+
+
+def a_manager_takes_fields_and_tuples_of_fields() -> None:
+    CacheManager[Badge](ttl=60, by=["label", ("label", "owner")])
+    CacheManager[Badge](ttl=datetime.timedelta(hours=1))
+    CacheManager[Badge](by=[1])  # type: ignore[list-item]
+    CacheManager[Badge](ttl="an hour")  # type: ignore[arg-type]
+
+
+@cached(depends_on=[Place], ttl=60)
+def names(prefix: str, *, most: int = 10) -> list[str]:
+    return [place.name for place in Place.objects.filter(name__startswith=prefix)[:most]]
+
+
+def a_cached_function_keeps_its_signature() -> None:
+    assert_type(names("x", most=3), list[str])
+    names(3)  # type: ignore[arg-type]
+
+
+def invalidate_takes_a_model_or_an_instance(place: Place) -> None:
+    invalidate(Place)
+    invalidate(place)
+    invalidate(Place, pk=7, using="default")
+    invalidate("app.Place")  # type: ignore[arg-type]
+
+
+def errors_have_one_root(error: BreakerOpen) -> RedisToolkitError:
+    unavailable: StoreUnavailable = error
+    return unavailable
+
+
+def servers_say_where_they_are() -> None:
+    with ValkeyServer(tcp=True) as server, PostgresServer() as database, embedded_valkey() as embedded:
+        assert_type(server, ValkeyServer)
+        assert_type(server.url, str)
+        assert_type(database.django_settings(), dict[str, object])
+        assert_type(embedded.url, str)
