@@ -22,9 +22,20 @@ __all__ = ["outcome", "portrait", "same"]
 
 #: What asking a question may raise, by Django's word.
 ERRORS = (
-    ArithmeticError, AssertionError, AttributeError, DatabaseError, FieldDoesNotExist, FieldError, LookupError,
-    MultipleObjectsReturned, NotSupportedError, ObjectDoesNotExist, TypeError, ValidationError, ValueError,
-)  # fmt: skip
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    DatabaseError,
+    FieldDoesNotExist,
+    FieldError,
+    LookupError,
+    MultipleObjectsReturned,
+    NotSupportedError,
+    ObjectDoesNotExist,
+    TypeError,
+    ValidationError,
+    ValueError,
+)
 
 
 def outcome(ask: Callable[[Any], Any], side: Any) -> Any:
@@ -43,7 +54,11 @@ def portrait(thing: Any, known: dict[int, int] | None = None) -> Any:
     if isinstance(thing, QuerySet):
         return [portrait(item, known) for item in thing]
     if isinstance(thing, dict):
-        return {name: portrait(item, known) for name, item in thing.items()}
+        names = list(thing)
+        if names and all(isinstance(item, Model) for item in thing.values()):
+            # in_bulk() promises no order, and PostgreSQL's changes with every update.
+            names.sort(key=repr)
+        return {name: portrait(thing[name], known) for name in names}
     if isinstance(thing, tuple) and hasattr(thing, "_fields"):
         return type(thing).__name__, thing._fields, [portrait(item, known) for item in thing]
     if isinstance(thing, list | tuple):
