@@ -148,14 +148,15 @@ def _make(kind: str, query: Query, alias: str, description: Description, further
     compiler = copy.get_compiler(using=alias)
     try:
         sql, _ = compiler.as_sql()
-        recipe = recipe_of(copy, sql, alias)
         for expression in further:
             if not isinstance(expression, str):
                 # As Query.get_aggregation() does; its joins show which further tables are read.
                 resolved = expression.resolve_expression(copy, allow_joins=True, reuse=None, summarize=True)
                 sql = f"{sql} {compiler.compile(resolved)[0]}"
+        recipe = recipe_of(copy, sql, alias)
         if further:
-            recipe.add_tables([join.table_name for join in copy.alias_map.values()], alias)
+            used = [each.table_name for name, each in copy.alias_map.items() if copy.alias_refcount[name]]
+            recipe.add_tables(used, alias)
         # Values may make Django leave a subquery out of the SQL; with others of the same shape it is there.
         recipe.add_tables(description.tables, alias)
         _refuse_volatile(sql)

@@ -21,7 +21,8 @@ __all__ = ["with_cached_querysets"]
 def with_cached_querysets(queryset: Any, kind: type[Any]) -> tuple[Any, ...]:
     """The prefetch lookups of ``queryset``; those that name a relation have a queryset of ``kind`` for each step."""
     lookups: list[Any] = []
-    seen = {
+    seen: set[str] = set()
+    theirs = {
         lookup.prefetch_to
         for lookup in queryset._prefetch_related_lookups
         if isinstance(lookup, Prefetch) and lookup.queryset is not None
@@ -35,8 +36,13 @@ def with_cached_querysets(queryset: Any, kind: type[Any]) -> tuple[Any, ...]:
             lookups.append(lookup)
             continue
         steps = _steps(queryset, path, kind)
-        lookups += [step for step in steps if step.prefetch_to not in seen]
-        seen.update(step.prefetch_to for step in steps)
+        for step in steps:
+            if step.prefetch_to in theirs:
+                # Whether it may be asked for in two ways, and in this order, is Django's to say.
+                lookups.append(step.prefetch_to)
+            elif step.prefetch_to not in seen:
+                lookups.append(step)
+                seen.add(step.prefetch_to)
         if not steps or steps[-1].prefetch_to != path:
             lookups.append(lookup)
     return tuple(lookups)
@@ -50,17 +56,23 @@ def _steps(queryset: Any, path: str, kind: type[Any]) -> list[Prefetch[Any, Any,
     for at, part in enumerate(parts):
         source = _source(getattr(model, part, None))
         # A project's own QuerySet class may promise methods that ours lacks.
-        if source is None or type(source) is not QuerySet or source.query.is_sliced:
+        if source is None or source.query.is_sliced:
+            break
+        is_cached = getattr(source, "answers_from_cache", False)
+        if type(source) is not QuerySet and not is_cached:
             break
         model = source.model
         if model._meta.db_table not in tables(queryset.db).by_name:
             break
-        steps.append(Prefetch(LOOKUP_SEP.join(parts[: at + 1]), queryset=_cached_like(queryset, source, kind)))
+        asked = source if is_cached else _cached_like(queryset, source, kind)
+        steps.append(Prefetch(LOOKUP_SEP.join(parts[: at + 1]), queryset=asked))
     return steps
 
 
 def _source(descriptor: Any) -> Any:
     """The queryset that Django would prefetch through ``descriptor``; None if it is no plain relation."""
+    if not type(descriptor).__module__.startswith("django."):
+        return None
     if isinstance(descriptor, ForwardManyToOneDescriptor):
         return descriptor.field.remote_field.model._base_manager.all()
     if isinstance(descriptor, ReverseOneToOneDescriptor):
@@ -69,7 +81,9 @@ def _source(descriptor: Any) -> Any:
         relation = descriptor.rel
         return (relation.related_model if descriptor.reverse else relation.model)._default_manager.all()
     if isinstance(descriptor, ReverseManyToOneDescriptor):
-        return descriptor.rel.related_model._default_manager.all()
+        # A GenericRelation is declared at the other end than a foreign key.
+        link: Any = descriptor.rel
+        return (link.model if link.field.one_to_many else link.related_model)._default_manager.all()
     return None
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from tests.app.models.curious import (
+    Album,
     Author,
+    Box,
+    Chair,
     City,
     Country,
     EarlyLesson,
@@ -12,7 +15,12 @@ from tests.app.models.curious import (
     Ledger,
     Poem,
     Season,
+    Shelf,
+    Tag,
+    Thing,
     Tile,
+    Topic,
+    Ware,
     Witness,
 )
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
@@ -38,13 +46,16 @@ from tests.app.models.school import (
 )
 
 __all__ = [
+    "Album",
     "Annex",
     "Author",
     "Badge",
     "Basket",
+    "Box",
     "Building",
     "Cafe",
     "Cargo",
+    "Chair",
     "City",
     "Country",
     "EarlyLesson",
@@ -64,14 +75,19 @@ __all__ = [
     "Season",
     "Seat",
     "Seed",
+    "Shelf",
     "Ship",
     "Stock",
     "Stop",
     "Student",
+    "Tag",
     "Teacher",
+    "Thing",
     "Ticket",
     "Tile",
+    "Topic",
     "Unwatched",
     "Wallet",
+    "Ware",
     "Witness",
 ]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.db import models
+from django.db.models.functions import Upper
 
 from redis_toolkit.cache import CachedQuerySet, CacheManager
 from tests.app.models.fields import MoneyField, WordsField
-from tests.app.models.school import Lesson, Student
+from tests.app.models.school import Badge, Lesson, Student
 
 __all__ = [
+    "Album",
     "Author",
+    "Box",
+    "Chair",
     "City",
     "Country",
     "EarlyLesson",
@@ -20,7 +26,12 @@ __all__ = [
     "Ledger",
     "Poem",
     "Season",
+    "Shelf",
+    "Tag",
+    "Thing",
     "Tile",
+    "Topic",
+    "Ware",
     "Witness",
 ]
 
@@ -190,3 +201,93 @@ class Season(models.Model):
     class Meta:
         managed = False
         db_table = "app_season"
+
+
+class Tag(models.Model):
+    """Hangs on a row of any model."""
+
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.IntegerField()
+    target = GenericForeignKey()
+    text = models.CharField(max_length=20)
+
+    objects = models.Manager()
+    cached = CacheManager()
+
+
+class Topic(models.Model):
+    """Tags may hang on it."""
+
+    name = models.CharField(max_length=20)
+    tags = GenericRelation(Tag)
+
+    objects = models.Manager()
+    cached = CacheManager()
+
+
+class Album(models.Model):
+    """Many to many with a model whose default manager is cached."""
+
+    name = models.CharField(max_length=20)
+    badges = models.ManyToManyField(Badge, related_name="albums")
+
+    objects = models.Manager()
+    cached = CacheManager()
+
+
+class Chair(models.Model):
+    """A primary key of two columns."""
+
+    pk = models.CompositePrimaryKey("hall", "number")
+    hall = models.IntegerField()
+    number = models.IntegerField()
+    holder = models.CharField(max_length=20, default="")
+
+    objects = models.Manager()
+    cached = CacheManager(by=["hall"])
+
+
+class Ware(models.Model):
+    """Values that the database works out."""
+
+    name = models.CharField(max_length=20)
+    loud = models.GeneratedField(
+        expression=Upper("name"), output_field=models.CharField(max_length=20), db_persist=True
+    )
+    stock = models.IntegerField(db_default=7)
+
+    objects = models.Manager()
+    cached = CacheManager(by=["stock"])
+
+
+class Shelf(models.Model):
+    """Boxes stand on it."""
+
+    name = models.CharField(max_length=20)
+
+    objects = models.Manager()
+    cached = CacheManager()
+
+
+class FilledManager(models.Manager["Box"]):
+    """Always fetches what is in a box."""
+
+    def get_queryset(self) -> models.QuerySet[Box]:
+        return super().get_queryset().prefetch_related("things")
+
+
+class Box(models.Model):
+    """Its default manager fetches its things, asked or not."""
+
+    shelf = models.ForeignKey(Shelf, models.CASCADE, related_name="boxes")
+
+    objects = FilledManager()
+
+
+class Thing(models.Model):
+    """Lies in a box."""
+
+    box = models.ForeignKey(Box, models.CASCADE, related_name="things")
+
+    objects = models.Manager()
+    cached = CacheManager()

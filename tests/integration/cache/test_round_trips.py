@@ -10,8 +10,9 @@ import pytest
 import redis
 from django.db import transaction
 
+from redis_toolkit.cache import invalidate
 from redis_toolkit.core.connections import link
-from tests.app.models import Unwatched
+from tests.app.models import Lesson, Unwatched
 from tests.integration.cache.term import Term
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 READS: dict[str, Callable[[Term], Any]] = {
     "get": lambda term: term.cached.get(pk=term.lessons[5].pk),
     "get by slug": lambda term: term.cached.get(slug="lesson-5"),
+    "get by a constraint": lambda term: term.cached.get(teacher=term.teachers[0], weekday=3, period=5),
     "in_bulk of 50": lambda term: term.cached.in_bulk([lesson.pk for lesson in term.lessons]),
     "list with 3 relations": lambda term: list(
         term.cached.filter(group=term.groups[5]).select_related("group", "teacher", "room").order_by("weekday")
@@ -26,6 +28,10 @@ READS: dict[str, Callable[[Term], Any]] = {
     "count": lambda term: term.cached.filter(group=term.groups[5]).count(),
     "exists": lambda term: term.cached.filter(group=term.groups[5]).exists(),
     "values": lambda term: list(term.cached.filter(group=term.groups[5]).values("title")),
+    "values of a relation": lambda term: list(term.cached.filter(group=term.groups[5]).values("title", "room__code")),
+    "slice": lambda term: list(term.cached.filter(group=term.groups[5]).order_by("pk")[1:3]),
+    "first": lambda term: term.cached.filter(group=term.groups[5]).order_by("pk").first(),
+    "everything": lambda term: list(term.cached.all()),
 }
 
 #: What a save in autocommit asks. Django logs a statement when it is done, and ours run around it.
@@ -115,6 +121,52 @@ def test_writes_of_one_transaction_share_the_unmark(term, trips, cost):
             lesson.save()
     assert seen.count == 4
     assert [sql.split()[0] for sql in it.sql] == ["BEGIN", *["SELECT", "UPDATE"] * 3, "COMMIT"]
+
+
+def test_a_transaction_marks_a_row_once(term, trips):
+    """Saving the same row five times more in a transaction: 0 round trips."""
+    with transaction.atomic(using=term.alias):
+        term.lessons[0].save()
+        with trips() as seen:
+            for _ in range(5):
+                term.lessons[0].save()
+    assert (seen.count, seen.commands) == (0, {})
+
+
+def test_bulk_writes_cost_what_one_row_costs(term, trips):
+    """bulk_create(), bulk_update() and update() by keys of 50 rows wait for Redis as often as of 1."""
+    counts = []
+    for first, many in ((100, 1), (200, 50)):
+        with trips() as seen:
+            rows = term.plain(Lesson).bulk_create(
+                term.lesson(first + at, weekday=6, period=first + at) for at in range(many)
+            )
+            keys = list(term.plain(Lesson).filter(period__gte=first).values_list("pk", flat=True))
+            term.plain(Lesson).bulk_update(term.plain(Lesson).filter(pk__in=keys), ["title"])
+            term.plain(Lesson).filter(pk__in=keys).update(title="c")
+        assert len(rows) == len(keys) == many
+        counts.append(seen.count)
+    assert counts == [6, 6]
+
+
+def test_dropping_a_whole_model_touches_one_stamp(term, trips):
+    """invalidate(Model): one stamp marked and unmarked in 2 round trips, however much is cached."""
+    term.cached.in_bulk([lesson.pk for lesson in term.lessons])
+    with trips() as seen:
+        invalidate(Lesson, using=term.alias)
+    assert (seen.count, seen.commands["evalsha"]) == (2, 2)
+
+
+def test_rows_fetched_beside_are_one_round_trip_a_step(term, trips, cost):
+    """A hit with prefetch_related(): 1 MGET for the rows and 1 for each step of a path, 0 queries."""
+    term.lessons[5].students.add(term.students[0])
+    asked = term.cached.filter(group=term.groups[5]).prefetch_related("room__building", "students")
+    list(asked.all())
+    with trips() as seen, cost() as it:
+        (lesson,) = asked.all()
+    assert [student.pk for student in lesson.students.all()] == [term.students[0].pk]
+    # Its room is in no building, so there is nothing to fetch for the second step.
+    assert (seen.count, seen.commands, it.queries) == (3, {"mget": 3}, 0)
 
 
 def test_creating_asks_nothing_more_of_the_database(term, trips, cost):

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def _django_db_helper(school: School) -> None:
-    """In the place of pytest-django's own: these tests only read, or write rows of their own, so nothing is flushed after each."""
+    """In the place of pytest-django's own: these tests read, or write rows of their own, so none is flushed after."""
 
 
 @pytest.fixture(scope="module", params=ALIASES)
@@ -39,7 +39,7 @@ def school(
 
 @pytest.fixture
 def agrees(school: School, cost: Any) -> Callable[..., None]:
-    """``agrees(ask)``: the cached answer is Django's, on the miss and on the hit, and the hit asks nothing of the database."""
+    """``agrees(ask)``: the cached answer is Django's, on the miss and on the hit; and the hit asks no database."""
 
     def check(ask: Callable[[School], Any], *, compiles: bool = False, asks: bool = True) -> None:
         ours = school.as_cached()

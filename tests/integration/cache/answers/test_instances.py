@@ -20,6 +20,13 @@ READS = {
     "list": lambda manager, row: manager.filter(pk=row.pk).order_by("pk")[0],
     "first": lambda manager, row: manager.filter(pk=row.pk).first(),
 }
+
+
+def thawed(thing):
+    """``thing`` pickled and unpickled."""
+    return pickle.loads(pickle.dumps(thing))
+
+
 read = pytest.mark.parametrize("ask", READS.values(), ids=READS)
 
 
@@ -101,7 +108,7 @@ def test_descriptors_of_a_project(school, ask):
 
 @pytest.mark.parametrize("signal", [pre_init, post_init], ids=["pre_init", "post_init"])
 def test_receivers_that_come_later(school, signal):
-    """Receivers connected after rows were cached hear of each row built, related ones too, and of none once they went."""
+    """Receivers connected after rows were cached hear of each row built, related ones too, until they are gone."""
     heard = []
 
     def receive(sender, **_):
@@ -148,7 +155,7 @@ def test_pickled_and_copied_instances(school, ask):
     manager = Lesson.cached.db_manager(school.alias)
     for _ in range(2):
         row = ask(manager, school.list[1])
-        for twin in (pickle.loads(pickle.dumps(row)), copy.copy(row), copy.deepcopy(row)):
+        for twin in (thawed(row), copy.copy(row), copy.deepcopy(row)):
             vars(twin).pop("_django_version", None)
             assert same(portrait(twin), portrait(row))
             assert twin == row
@@ -158,7 +165,7 @@ def test_joined_instances_can_be_pickled(school):
     """So can rows that are linked to others in circles."""
     for _ in range(2):
         row = Badge.cached.db_manager(school.alias).select_related("owner__badge").order_by("pk")[0]
-        twin = pickle.loads(pickle.dumps(row))
+        twin = thawed(row)
         assert twin.owner.badge is twin
 
 
@@ -194,7 +201,7 @@ def test_annotations_are_attributes(school):
 
 
 def test_children_know_their_parents(school):
-    """A cached child holds its parent's columns and key, and its parent is one step away, without a query for its key."""
+    """A cached child holds its parent's columns and key, and its parent is one step away."""
     for _ in range(2):
         cafe = Cafe.cached.db_manager(school.alias).get(pk=school.cafes[0].pk)
         assert (cafe.pk, cafe.id, cafe.place_ptr_id, cafe.name, cafe.stars) == (*[school.cafes[0].pk] * 3, "Florian", 5)

@@ -12,6 +12,7 @@ from tests.app.models import (
     Author,
     Badge,
     Cafe,
+    Chair,
     City,
     Country,
     EarlyLesson,
@@ -24,6 +25,8 @@ from tests.app.models import (
     Room,
     Student,
     Teacher,
+    Topic,
+    Ware,
     Witness,
 )
 from tests.portraits import outcome, same
@@ -73,6 +76,16 @@ GET = {
     "together, to a code": lambda s: s(City).get(country="it", name="Udine"),
     "together, to an instance by code": lambda s: s(City).get(name="Udine", country=s.cities[0].country),
     "text key": lambda s: s(Country).get(code="it"),
+    "two columns": lambda s: s(Chair).get(pk=(1, 1)),
+    "two columns apart": lambda s: s(Chair).get(hall=2, number=1),
+    "two columns of none": lambda s: s(Chair).get(pk=(1, 99)),
+    "two columns as text": lambda s: s(Chair).get(pk=("1", "0")),
+    "two columns in a list": lambda s: s(Chair).filter(pk__in=[(1, 0), (2, 1), (9, 9)]).order_by("pk"),
+    "two columns in order": lambda s: s(Chair).order_by("-pk"),
+    "two columns as a value": lambda s: s(Chair).order_by("pk").values_list("pk", "holder"),
+    "half the key": lambda s: s(Chair).filter(hall=1).order_by("number"),
+    "generic": lambda s: s(Topic).filter(tags__text="t0").get(),
+    "generated": lambda s: s(Ware).get(loud="A"),
     "no manager": lambda s: s(Room).get(pk=s.rooms[0].pk),
     "own construction": lambda s: s(Witness).get(pk=s.witnesses[0].pk),
     "own descriptor": lambda s: s(Glass).get(pk=s.glasses[0].pk),
@@ -82,7 +95,7 @@ GET = {
     "too many there": lambda s: s.lessons.filter(students__pk__gt=0).get(),
     "all": lambda s: s.lessons.get(),
     "json": lambda s: s.lessons.get(notes={"a": "1", "tags": ["x"]}, period=2),
-}  # fmt: skip
+}
 #: What Django refuses before it asks the database.
 REFUSED = {
     "no number": lambda s: s.lessons.get(pk="x"),
@@ -92,6 +105,9 @@ REFUSED = {
     "a list": lambda s: s.lessons.get(pk=[1]),
     "a tuple": lambda s: s.lessons.get(pk=(1, 2)),
     "a dictionary": lambda s: s.lessons.get(pk={}),
+    "one column of two": lambda s: s(Chair).get(pk=1),
+    "three columns of two": lambda s: s(Chair).get(pk=(1, 2, 3)),
+    "no number of two": lambda s: s(Chair).get(pk=("x", 1)),
     "a decimal": lambda s: s.lessons.get(pk=Decimal("NaN")),
     "no such field": lambda s: s.lessons.get(nothing=1),
     "no such lookup": lambda s: s.lessons.get(pk__nothing=1),
@@ -131,13 +147,15 @@ REFUSED = {
     "keyword twice": lambda s: s.lessons.filter(room__in=3),
     "is null of no boolean": lambda s: s.lessons.filter(room__isnull="x"),
     "unknown in exclude": lambda s: s.lessons.exclude(nothing=1),
-    "moment for a date": lambda s: s.lessons.filter(held=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)).values("nope"),
+    "moment for a date": lambda s: s.lessons.filter(held=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)).values(
+        "nope"
+    ),
     "none of a related model": lambda s: s.lessons.filter(group=None).get(),
     "null key": lambda s: s.lessons.get(pk=None),
     "beyond the column": lambda s: s.lessons.get(pk=2**70),
     "below the column": lambda s: s.lessons.get(pk=-(2**70)),
     "beyond a column of a set": lambda s: s.lessons.get(teacher=s.teachers[0], weekday=2**40, period=0),
-}  # fmt: skip
+}
 
 #: What Django answers on one database and refuses on another, or answers without asking.
 ODD = {
@@ -163,6 +181,7 @@ BULK = {
     "with null": lambda s: s.lessons.in_bulk([None, s.list[0].pk]),
     "true is one": lambda s: s.lessons.in_bulk([True]),
     "uuids": lambda s: s(Badge).in_bulk([each.pk for each in s.badges]),
+    "two columns": lambda s: s(Chair).in_bulk([(1, 0), (2, 1), (9, 9)]),
     "uuids as text": lambda s: s(Badge).in_bulk([str(each.pk) for each in s.badges]),
     "children": lambda s: s(Cafe).in_bulk([each.pk for each in s.cafes]),
     "parents": lambda s: s(Place).in_bulk([each.pk for each in (*s.cafes, *s.places)]),
@@ -170,12 +189,12 @@ BULK = {
     "filtered": lambda s: s.lessons.filter(weekday=1).in_bulk([each.pk for each in s.list[:5]]),
     "own construction": lambda s: s(Witness).in_bulk([s.witnesses[0].pk]),
     "converted": lambda s: s(Event).in_bulk([each.pk for each in s.events]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("ask", GET.values(), ids=GET)
 def test_get(agrees, ask):
-    """A row by key, by what is unique, or by anything else is Django's, as are DoesNotExist and MultipleObjectsReturned."""
+    """A row by key, by what is unique or by anything else is Django's, and so is what get() raises."""
     agrees(ask)
 
 
@@ -187,7 +206,7 @@ def test_in_bulk(agrees, ask):
 
 @pytest.mark.parametrize("ask", REFUSED.values(), ids=REFUSED)
 def test_refusals(school, cost, ask):
-    """What Django refuses is refused in its words, before and after something else was cached; nothing fails in the cache."""
+    """What Django refuses is refused in its words, whatever was cached before; nothing fails in the cache."""
     ours = school.as_cached()
     wanted = outcome(ask, school)
     assert wanted[0] == "raised"

@@ -6,8 +6,10 @@ import pytest
 from django.db.models import Count, Prefetch
 
 from tests.app.models import (
+    Album,
     Author,
     Badge,
+    Box,
     Cafe,
     City,
     Country,
@@ -18,8 +20,11 @@ from tests.app.models import (
     Place,
     Poem,
     Room,
+    Shelf,
     Student,
+    Tag,
     Teacher,
+    Topic,
 )
 from tests.portraits import outcome, same
 
@@ -27,7 +32,9 @@ JOINED = {
     "one": lambda s: s.lessons.select_related("group").order_by("pk"),
     "nullable": lambda s: s.lessons.select_related("room").order_by("pk"),
     "nested": lambda s: s.lessons.select_related("room__building", "teacher__mentor__mentor").order_by("pk"),
-    "three": lambda s: s.lessons.filter(group=s.groups[0]).select_related("room", "teacher", "group").order_by("weekday"),
+    "three": lambda s: (
+        s.lessons.filter(group=s.groups[0]).select_related("room", "teacher", "group").order_by("weekday")
+    ),
     "in two calls": lambda s: s.lessons.select_related("room").select_related("teacher").order_by("pk"),
     "undone": lambda s: s.lessons.select_related("room").select_related(None).order_by("pk"),
     "to itself": lambda s: s(Teacher).select_related("mentor").order_by("pk"),
@@ -45,7 +52,7 @@ JOINED = {
     "first": lambda s: s.lessons.select_related("room").order_by("pk").first(),
     "get": lambda s: s.lessons.select_related("teacher").get(pk=s.list[0].pk),
     "get by hand": lambda s: s.lessons.select_related("teacher").filter(group=s.groups[0]).get(period=0),
-}  # fmt: skip
+}
 
 BESIDE = {
     "one": lambda s: s.lessons.prefetch_related("group").order_by("pk"),
@@ -62,22 +69,35 @@ BESIDE = {
     "after a join": lambda s: s.lessons.select_related("room").prefetch_related("room__building").order_by("pk"),
     "of a child": lambda s: s(Place).prefetch_related("cafe").order_by("pk"),
     "undone": lambda s: s.lessons.prefetch_related("students").prefetch_related(None).order_by("pk"),
-    "with a queryset": lambda s: s(Group).prefetch_related(
-        Prefetch("lessons", queryset=s.lessons.filter(period__gt=4).order_by("-period").all())
-    ).order_by("pk"),
-    "to an attribute": lambda s: s(Group).prefetch_related(
-        Prefetch("lessons", queryset=s.lessons.filter(weekday=1).order_by("pk").all(), to_attr="mondays")
-    ).order_by("pk"),
-    "sliced": lambda s: s(Group).prefetch_related(
-        Prefetch("lessons", queryset=s.lessons.order_by("-period")[:2], to_attr="latest")
-    ).order_by("pk"),
-    "queryset with a join": lambda s: s(Group).prefetch_related(
-        Prefetch("lessons", queryset=s.lessons.select_related("room").order_by("pk"))
-    ).order_by("pk"),
+    "with a queryset": lambda s: (
+        s(Group)
+        .prefetch_related(Prefetch("lessons", queryset=s.lessons.filter(period__gt=4).order_by("-period").all()))
+        .order_by("pk")
+    ),
+    "to an attribute": lambda s: (
+        s(Group)
+        .prefetch_related(
+            Prefetch("lessons", queryset=s.lessons.filter(weekday=1).order_by("pk").all(), to_attr="mondays")
+        )
+        .order_by("pk")
+    ),
+    "sliced": lambda s: (
+        s(Group)
+        .prefetch_related(Prefetch("lessons", queryset=s.lessons.order_by("-period")[:2], to_attr="latest"))
+        .order_by("pk")
+    ),
+    "queryset with a join": lambda s: (
+        s(Group)
+        .prefetch_related(Prefetch("lessons", queryset=s.lessons.select_related("room").order_by("pk")))
+        .order_by("pk")
+    ),
+    "generic": lambda s: s(Topic).prefetch_related("tags").order_by("pk"),
+    "many to many of a cached manager": lambda s: s(Album).prefetch_related("badges__owner").order_by("pk"),
+    "many to many of a cached manager, back": lambda s: s(Badge).prefetch_related("albums").order_by("pk"),
     "of one": lambda s: s.lessons.prefetch_related("students").get(slug="lesson-3"),
     "of none": lambda s: s.lessons.filter(period=99).prefetch_related("students"),
     "named wrongly": lambda s: s(Room).prefetch_related("nothing"),
-}  # fmt: skip
+}
 #: Where one step is Django's own: a plain queryset was given, or the step starts from an attribute of no name to us.
 PLAIN_PREFETCH = {
     "with a plain queryset": lambda s: (
@@ -86,6 +106,9 @@ PLAIN_PREFETCH = {
             Prefetch("lessons", queryset=Lesson.objects.using(s.alias).filter(period__gt=4).order_by("pk"))
         )
         .order_by("pk")
+    ),
+    "generic, to any model": lambda s: (
+        s(Tag).filter(content_type__model="topic").prefetch_related("target").order_by("pk")
     ),
     "on from an attribute": lambda s: (
         s(Group)
@@ -109,9 +132,19 @@ MANAGERS = {
     "children in bulk": lambda s: s(Ledger).get(name="leaf").children.in_bulk([each.pk for each in s.ledgers]),
     "children of a leaf": lambda s: s(Ledger).get(name="leaf").children.all(),
     "parent": lambda s: s(Ledger).get(name="leaf").parent,
+    "badges": lambda s: s(Album).get(name="Old").badges.order_by("label", "pk"),
+    "badges, all": lambda s: s(Album).get(name="Old").badges.all(),
+    "badges, filtered": lambda s: s(Album).get(name="New").badges.filter(label="red"),
+    "badges, filtered twice": lambda s: s(Album).get(name="New").badges.filter(label="red").filter(albums__name="Old"),
+    "badges, counted": lambda s: s(Album).get(name="New").badges.count(),
+    "badges, sliced": lambda s: s(Album).get(name="New").badges.order_by("pk")[1:],
+    "badge": lambda s: s(Album).get(name="New").badges.get(label="blue"),
+    "badge by key": lambda s: s(Album).get(name="Old").badges.get(pk=s.badges[0].pk),
+    "no badge by key": lambda s: s(Album).get(name="New").badges.get(pk=s.badges[0].pk),
+    "badges in bulk": lambda s: s(Album).get(name="New").badges.in_bulk([each.pk for each in s.badges]),
     "children fetched": lambda s: s(Ledger).order_by("pk").prefetch_related("children"),
     "parent fetched": lambda s: s(Ledger).order_by("pk").prefetch_related("parent"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("ask", JOINED.values(), ids=JOINED)
@@ -136,6 +169,37 @@ def test_prefetch_with_a_plain_queryset(school, cost, ask):
         assert same(wanted, outcome(ask, ours))
     assert it.queries == 1
     assert {end for _, end in it.outcomes} == {"hit"}
+
+
+FILLED = {
+    "one step": lambda s: s(Shelf).prefetch_related("boxes").order_by("pk"),
+    "both steps": lambda s: s(Shelf).prefetch_related("boxes__things").order_by("pk"),
+    "apart": lambda s: s(Shelf).prefetch_related("boxes", "boxes__things").order_by("pk"),
+    "other way round": lambda s: s(Shelf).prefetch_related("boxes__things", "boxes").order_by("pk"),
+    "twice": lambda s: s(Shelf).prefetch_related("boxes", "boxes").prefetch_related("boxes").order_by("pk"),
+    "back": lambda s: s(Shelf).prefetch_related("boxes__things__box__shelf").order_by("pk"),
+    "in a Prefetch": lambda s: s(Shelf).prefetch_related(Prefetch("boxes"), Prefetch("boxes__things")).order_by("pk"),
+    "with another queryset": lambda s: (
+        s(Shelf)
+        .prefetch_related(
+            Prefetch("boxes", queryset=Box.objects.using(s.alias).filter(pk__gt=1).order_by("pk")), "boxes__things"
+        )
+        .order_by("pk")
+    ),
+    "seen with another queryset": lambda s: (
+        s(Shelf)
+        .prefetch_related("boxes", Prefetch("boxes", queryset=Box.objects.using(s.alias).order_by("pk")))
+        .order_by("pk")
+    ),
+}
+
+
+@pytest.mark.parametrize("ask", FILLED.values(), ids=FILLED)
+def test_prefetch_over_a_manager_that_prefetches(school, ask):
+    """A default manager that fetches rows beside by itself is left to it, and nothing is fetched in two ways."""
+    wanted = outcome(ask, school)
+    for _ in range(2):
+        assert same(wanted, found := outcome(ask, school.as_cached())), (wanted, found)
 
 
 @pytest.mark.parametrize("ask", MANAGERS.values(), ids=MANAGERS)

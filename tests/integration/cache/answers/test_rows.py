@@ -32,6 +32,12 @@ FILTERS = {
     "in instances": lambda s: s.lessons.filter(group__in=s.groups[:2]),
     "in a query": lambda s: s.lessons.filter(group__in=Group.objects.using(s.alias).filter(code="g1")),
     "in values": lambda s: s.lessons.filter(group__code__in=Group.objects.using(s.alias).values("code")),
+    "in a cached query": lambda s: s.lessons.filter(group__in=s(Group).filter(code="g1")),
+    "in a cached query of its own": lambda s: s.lessons.filter(pk__in=s.lessons.filter(weekday=1)),
+    "exists, cached": lambda s: s.lessons.filter(
+        Exists(s.lessons.filter(room=OuterRef("room"), period__gt=OuterRef("period")))
+    ),
+    "complex filter": lambda s: s.lessons.complex_filter({"weekday": 1}),
     "in 100": lambda s: s.lessons.filter(group__in=range(1, 101)),
     "in keys": lambda s: s.lessons.filter(pk__in=[each.pk for each in s.list[:3]]),
     "in keys with gaps": lambda s: s.lessons.filter(pk__in=[s.list[0].pk, 10**6]),
@@ -137,7 +143,9 @@ ORDERS = {
     "union": lambda s: s.lessons.filter(weekday=1).union(s.lessons.filter(period__lt=3)).order_by("period"),
     "union all": lambda s: s.lessons.filter(weekday=1).union(s.lessons.filter(weekday=1), all=True).order_by("period"),
     "union sliced": lambda s: s.lessons.filter(weekday=1).union(s.lessons.filter(period=3)).order_by("-period")[:2],
-    "intersection": lambda s: s.lessons.filter(period__gt=1).intersection(s.lessons.filter(period__lt=6)).order_by("pk"),
+    "intersection": lambda s: (
+        s.lessons.filter(period__gt=1).intersection(s.lessons.filter(period__lt=6)).order_by("pk")
+    ),
     "difference": lambda s: s.lessons.filter(period__gt=1).difference(s.lessons.filter(period__lt=6)).order_by("pk"),
     "combined and": lambda s: s.lessons.filter(period__gt=1) & s.lessons.filter(period__lt=6),
     "combined or": lambda s: s.lessons.filter(period=1) | s.lessons.filter(period=6),
@@ -149,7 +157,7 @@ ORDERS = {
     "defer across": lambda s: s.lessons.select_related("room").defer("room__capacity", "notes"),
     "only of a child": lambda s: s(Cafe).only("stars").order_by("pk"),
     "model without a manager": lambda s: s(Teacher).order_by("name"),
-}  # fmt: skip
+}
 
 
 def _index(queryset, at):

@@ -23,7 +23,9 @@ VALUES = {
     "annotated": lambda s: s.lessons.order_by("pk").annotate(n=Count("students")).values("title", "n"),
     "grouped": lambda s: s.lessons.values("weekday").annotate(n=Count("pk"), last=Max("period")).order_by("weekday"),
     "grouped across": lambda s: s.lessons.values("teacher__name").annotate(n=Count("pk")).order_by("teacher__name"),
-    "grouped, filtered": lambda s: s.lessons.values("weekday").annotate(n=Count("pk")).filter(n__gt=2).order_by("weekday"),
+    "grouped, filtered": lambda s: (
+        s.lessons.values("weekday").annotate(n=Count("pk")).filter(n__gt=2).order_by("weekday")
+    ),
     "group of nothing": lambda s: s.lessons.filter(period=99).values("weekday").annotate(n=Count("pk")),
     "distinct": lambda s: s.lessons.values("weekday").distinct().order_by("weekday"),
     "list": lambda s: s.lessons.order_by("pk").values_list("title", "period"),
@@ -36,8 +38,12 @@ VALUES = {
     "list named": lambda s: s.lessons.order_by("pk").values_list("title", "room__code", named=True),
     "list named expression": lambda s: s.lessons.order_by("pk").values_list("pk", Lower("title"), named=True),
     "list expression": lambda s: s.lessons.order_by("pk").values_list("title", F("period") + 1),
-    "list annotated between": lambda s: s.lessons.annotate(n=Count("students")).order_by("pk").values_list("n", "title"),
-    "list of converted": lambda s: s(Event).order_by("pk").values_list("price", "words", "file", "lasts", "amount", "share"),
+    "list annotated between": lambda s: (
+        s.lessons.annotate(n=Count("students")).order_by("pk").values_list("n", "title")
+    ),
+    "list of converted": lambda s: (
+        s(Event).order_by("pk").values_list("price", "words", "file", "lasts", "amount", "share")
+    ),
     "list of moments": lambda s: s(Event).order_by("pk").values_list("starts", "day"),
     "child": lambda s: s(Cafe).order_by("pk").values(),
     "values of values": lambda s: s.lessons.order_by("pk").values("title", "period").values("title"),
@@ -53,7 +59,7 @@ VALUES = {
     "dates down": lambda s: s.lessons.filter(group=s.groups[0]).dates("held", "day", order="DESC"),
     "dates of years": lambda s: s(Event).dates("day", "year"),
     "grouped by month": lambda s: s.lessons.values(m=TruncMonth("held")).annotate(n=Count("pk")).order_by("m"),
-}  # fmt: skip
+}
 
 SINGLE = {
     "count": lambda s: s.lessons.count(),
@@ -75,14 +81,22 @@ SINGLE = {
     "contains not": lambda s: s.lessons.filter(weekday=99).contains(s.list[0]),
     "aggregate": lambda s: s.lessons.aggregate(Count("pk"), Max("period"), Min("held"), Avg("period")),
     "aggregate named": lambda s: s.lessons.aggregate(n=Count("pk"), top=Max("period")),
-    "aggregate, one by another's name": lambda s: (s.lessons.aggregate(x=Max("period")), s.lessons.aggregate(x=Min("period"))),
+    "aggregate, one by another's name": lambda s: (
+        s.lessons.aggregate(x=Max("period")),
+        s.lessons.aggregate(x=Min("period")),
+    ),
     "aggregate by another name": lambda s: (s.lessons.aggregate(x=Max("period")), s.lessons.aggregate(y=Max("period"))),
     "aggregate two ways": lambda s: (
-        s.lessons.aggregate(x=Max("period"), y=Min("period")), s.lessons.aggregate(y=Max("period"), x=Min("period"))
+        s.lessons.aggregate(x=Max("period"), y=Min("period")),
+        s.lessons.aggregate(y=Max("period"), x=Min("period")),
     ),
     "aggregate of nothing": lambda s: s.lessons.filter(period=99).aggregate(Sum("period"), n=Sum("period", default=7)),
-    "aggregate arithmetic": lambda s: s.lessons.aggregate(x=Sum(F("period") * F("weekday")), y=Max("period") - Min("period")),
-    "aggregate filtered": lambda s: s.lessons.aggregate(n=Count("pk", filter=Q(weekday=1)), m=Count("pk", filter=Q(weekday=2))),
+    "aggregate arithmetic": lambda s: s.lessons.aggregate(
+        x=Sum(F("period") * F("weekday")), y=Max("period") - Min("period")
+    ),
+    "aggregate filtered": lambda s: s.lessons.aggregate(
+        n=Count("pk", filter=Q(weekday=1)), m=Count("pk", filter=Q(weekday=2))
+    ),
     "aggregate of distinct": lambda s: s.lessons.aggregate(n=Count("teacher", distinct=True)),
     "aggregate across": lambda s: s.lessons.aggregate(n=Count("students"), c=Max("room__capacity")),
     "aggregate over annotation": lambda s: s(Group).annotate(n=Count("lessons")).aggregate(Max("n"), Avg("n")),
@@ -96,7 +110,7 @@ SINGLE = {
     "deviation": lambda s: s.lessons.aggregate(StdDev("period")),
     "in bulk": lambda s: s.lessons.filter(weekday=1).in_bulk(),
     "in bulk of some": lambda s: s.lessons.filter(weekday=1).in_bulk([s.list[0].pk, s.list[1].pk]),
-}  # fmt: skip
+}
 #: Aggregates over a subquery: which tables it reads is not known before it is run, so the database answers.
 UNCACHED = {
     "aggregate of exists": lambda s: s.lessons.aggregate(
@@ -150,3 +164,23 @@ def test_answers_without_a_question(school, cost, ask):
             assert list(ours.lessons.filter(pk=school.list[0].pk)) == school.list[:1]
             assert list(ours.lessons.order_by("pk")[3:4]) == school.list[3:4]
     assert it.queries == 2
+
+
+SHAPES = {
+    "a number": lambda q, odd: q.filter(weekday=2**70 if odd else 1).only("slug"),
+    "a slice": lambda q, odd: q.order_by("slug", "pk")[3 : 3 if odd else 5],
+    "a list": lambda q, odd: q.filter(pk__in=[] if odd else [1]).only("slug", "held"),
+    "nulls": lambda q, odd: q.filter(room__in=[None] if odd else [1]).only("slug", "held"),
+}
+
+
+@pytest.mark.parametrize("ask", SHAPES.values(), ids=SHAPES)
+def test_an_empty_answer_first(school, cost, ask):
+    """A question that its values make empty keeps none of the same shape from being cached."""
+    for side in (school.as_cached().lessons, school.as_cached().lessons.filter(title__gte="")):
+        assert list(ask(side, odd=True)) == []
+        for queries in (1, 0):
+            with cost() as it:
+                assert len(ask(side, odd=False))
+            assert it.queries == queries
+        assert list(ask(side, odd=True)) == []
