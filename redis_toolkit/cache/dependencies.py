@@ -19,7 +19,7 @@ from django.db.models.sql.query import Query
 from django.db.models.sql.where import AND, WhereNode
 
 from redis_toolkit.cache.identity import Uncacheable
-from redis_toolkit.cache.tables import ANY, NEW, By, Table, tables
+from redis_toolkit.cache.tables import NEW, By, Table, tables
 
 __all__ = ["Recipe", "names_of", "recipe_of"]
 
@@ -69,12 +69,11 @@ class Recipe:
 
     def stamps(self, names: list[str] | None, alias: str) -> list[str]:
         """The stamps to depend on, given :meth:`names`; ``new`` comes last where the primary key is pinned."""
+        found = [stamp for table in self._others for stamp in table.whole(alias)]
         if names is None:
-            found = self._base.stamps(alias, ("", ANY))
+            found += self._base.whole(alias)
         else:
-            found = self._base.stamps(alias, ("", *names, NEW) if self.pinned else ("", *names))
-        for table in self._others:
-            found[:0] = table.stamps(alias, ("", ANY))
+            found += self._base.stamps(alias, ("", *names, NEW) if self.pinned else ("", *names))
         return found
 
 
@@ -163,12 +162,13 @@ def names_of(by: By, asked: Sequence[Any]) -> list[str] | None:
     """
     rows: list[Sequence[Any]] = [()]
     for values in asked:
-        several = values if isinstance(values, list) else [values]
+        several = values if type(values) is list else (values,)
         if len(several) > MOST_VALUES:
             return None
         rows = [(*row, value) for row in rows for value in several]
     try:
-        names = [by.name(row) for row in rows]
+        names = dict.fromkeys(map(by.name, rows))
     except (TypeError, ValueError):
         return None
-    return list(dict.fromkeys(name for name in names if name is not None))
+    names.pop(None, None)
+    return list(names)  # type: ignore[arg-type]

@@ -96,7 +96,7 @@ class Table:
             self.bys = tuple(found.values())
         #: Tables whose rows the database itself changes when rows of this one are deleted.
         self.below: tuple[str, ...] = ()
-        self._stems: dict[tuple[str, str], str] = {}
+        self._whole: dict[tuple[str, str], tuple[str, str]] = {}
         #: Columns whose old values a writer must read, the primary key first.
         self.read = tuple(dict.fromkeys(column for by in (self.pk, *self.bys) if by for column in by.columns))
 
@@ -113,13 +113,19 @@ class Table:
 
     def stamps(self, alias: str, names: Iterable[str]) -> list[str]:
         """The keys of this table's stamps ``names`` on database ``alias``; the empty name is the generation."""
-        place = logical_name(alias)
-        stem = self._stems.get((settings.PREFIX, place))
-        if stem is None:
-            stem = keys.make("s", place, keys.escape(self.name))
-            if settings.TENANT is None:
-                self._stems[settings.PREFIX, place] = stem
+        stem = self.whole(alias)[0]
         return [keys.below(stem, name) if name else stem for name in names]
+
+    def whole(self, alias: str) -> tuple[str, str]:
+        """The keys of the generation and of ``*``: what an answer depends on that any row may change."""
+        place = logical_name(alias)
+        found = self._whole.get((settings.PREFIX, place))
+        if found is None:
+            stem = keys.make("s", place, keys.escape(self.name))
+            found = stem, keys.below(stem, ANY)
+            if settings.TENANT is None:
+                self._whole[settings.PREFIX, place] = found
+        return found
 
 
 def tables_with_key_of(model: type[Model]) -> set[str]:

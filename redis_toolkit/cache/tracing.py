@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, Self, TypeVar, cast, overload
@@ -17,6 +17,7 @@ __all__ = ["TracingQuerySet", "has_own"]
 
 M = TypeVar("M", bound=Model)
 
+_TEXT: Final = frozenset({str})
 #: Where classes come from whose methods are known to add no conditions.
 _KNOWN: Final = ("redis_toolkit.", "django.", "builtins.", "typing.")
 #: Methods below those that are noted. A subclass that has its own may add conditions which no trace would show.
@@ -103,7 +104,7 @@ class TracingQuerySet(QuerySet[M]):
 
     def _copied(self) -> Self:
         twin = self.__class__.__new__(self.__class__)
-        vars(twin).update(vars(self))
+        twin.__dict__ = self.__dict__.copy()
         twin._result_cache = None
         twin._prefetch_done = False
         return twin
@@ -166,9 +167,7 @@ class TracingQuerySet(QuerySet[M]):
 
     def order_by(self, *field_names: Any) -> Self:
         """As ``QuerySet.order_by``."""
-        if self._trace is not None and any(
-            type(name) is str and follows_zone(self.model, name) for name in field_names
-        ):
+        if self._trace is not None and _any_follows_zone(self.model, field_names):
             # A trace does not tell one zone from another.
             ordered: Self = super().order_by(*field_names)
             return ordered
@@ -185,7 +184,7 @@ class TracingQuerySet(QuerySet[M]):
     def _named(self, method: str, names: tuple[Any, ...]) -> Self:
         """A call that takes names only."""
         trace = self._trace
-        if trace is None or trace.is_sliced or not self._notes() or not all(type(name) is str for name in names):
+        if trace is None or trace.is_sliced or not self._notes() or set(map(type, names)) - _TEXT:
             made: Self = getattr(super(), method)(*names)
             return made
         return self._note(method, names, {}, names)
@@ -230,4 +229,8 @@ def has_own(kind: type[Any], names: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=1024)
 def _follows_zone(model: type[Model]) -> bool:
-    return any(isinstance(name, str) and follows_zone(model, name) for name in model._meta.ordering or ())
+    return _any_follows_zone(model, model._meta.ordering or ())
+
+
+def _any_follows_zone(model: type[Model], names: Sequence[Any]) -> bool:
+    return any(isinstance(name, str) and follows_zone(model, name) for name in names)
