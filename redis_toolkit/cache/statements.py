@@ -53,9 +53,10 @@ _BETWEEN_QUOTES: Final = re.compile(r'(?="([^"]+)")|(?=`([^`]+)`)')
 _COLUMN: Final = re.compile(r'["`]([^"`]+)["`]')
 _ASSIGNMENT: Final = re.compile(r'["`](?P<column>[^"`]+)["`] = (?P<value>.+)\Z', re.DOTALL)
 _CASES: Final = re.compile(
-    r'\(?CASE(?: WHEN \(?["`][^"`]+["`]\.["`][^"`]+["`] = %s\)? THEN %s)+ ELSE NULL END\)?(?:::[\w ()]+)?\Z'
+    r'\(?CASE(?: WHEN \(?["`][^"`]+["`]\.["`][^"`]+["`] = %s\)? THEN (?:%s|NULL))+ ELSE NULL END\)?(?:::[\w ()]+)?\Z'
 )
 _WHEN: Final = re.compile(r'WHEN \(?["`]([^"`]+)["`]\.["`]([^"`]+)["`] = %s')
+_THEN: Final = re.compile(r"= %s\)? THEN (%s|NULL)")
 _UNNEST_VALUE: Final = re.compile(r"\(?%s\)?(?:::[\w \[\]]+(?:\(\d+(?:, ?\d+)?\))?(?:\[\])*)?\Z")
 _TOKEN: Final = re.compile(r"""%%|%s|[(),]|"(?:[^"]|"")*"|`[^`]*`|'(?:[^']|'')*'|\bWHERE\b""")
 
@@ -237,8 +238,14 @@ def _source(key: tuple[str, str], value: str, first: int, count: int) -> Source:
     if value == "%s":
         return first
     if _CASES.match(value) is not None and set(_WHEN.findall(value)) == {key}:
-        # bulk_update: WHEN key = %s THEN %s, so every second parameter may be the new value of some row.
-        return tuple(range(first + 1, first + count, 2))
+        # bulk_update: WHEN key = %s THEN %s, and THEN NULL without a parameter for a row that is given none.
+        at, found = first, []
+        for then in _THEN.findall(value):
+            at += 1
+            if then == "%s":
+                found.append(at)
+                at += 1
+        return tuple(found) if at == first + count else UNKNOWN
     # Django writes None so, without a parameter: none of none.
     return () if value == "NULL" else UNKNOWN
 

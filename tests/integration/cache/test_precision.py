@@ -76,6 +76,12 @@ def bulk_move(term: Term) -> None:
     term.plain(Lesson).bulk_update([lesson], ["group"])
 
 
+def bulk_leave(term: Term) -> None:
+    lessons = [term.again(5), term.again(6)]
+    lessons[0].room = None
+    term.plain(Lesson).bulk_update(lessons, ["room"])
+
+
 def in_a_transaction(term: Term) -> None:
     with transaction.atomic(using=term.alias):
         save(title="one")(term)
@@ -118,6 +124,7 @@ CASES = {
     "update() of everything": Case(lambda term: term.plain(Lesson).update(period=F("period") + 100), EVERYTHING),
     "bulk_update()": Case(bulk_update, OF_5 | OF_6 | COARSE),
     "bulk_update() of a group": Case(bulk_move, OF_5 | COARSE | {"group 6"}),
+    "bulk_update() to nowhere": Case(bulk_leave, OF_5 | OF_6 | COARSE),
     "create()": Case(
         lambda term: term.lesson(15, slug="nobody").save(using=term.alias),
         (OF_5 - {"row 5", "slug 5"}) | COARSE | {"slug of nobody", "row of nobody"},

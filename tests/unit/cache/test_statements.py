@@ -148,6 +148,21 @@ def test_a_bulk_update(alias):
     assert keys(write, params) == [7, 8]
 
 
+def test_a_bulk_update_with_nulls(alias):
+    """A row that is given NULL has a key behind WHEN and, by any Django, its value or none behind THEN."""
+    number = Lesson._meta.get_field("room").target_field
+    rooms = ((7, None), (8, 2), (9, None), (10, 4))
+    cases = [When(pk=pk, then=Value(room, output_field=number)) for pk, room in rooms]
+    sql, params = updated(
+        alias, Lesson.objects.filter(pk__in=[7, 8, 9, 10]), room=Case(*cases, output_field=number), group=4
+    )
+    write = analyse(sql)
+    given = {params[at - 1]: params[at] for at in write.sets["room_id"]}
+    assert {pk: given.get(pk) for pk, _ in rooms} == dict(rooms)
+    assert params[write.sets["group_id"]] == 4
+    assert keys(write, params) == [7, 8, 9, 10]
+
+
 def test_a_delete_by_key(alias):
     """`delete`: which rows."""
     for rows, wanted in ((Lesson.objects.filter(pk=7), [7]), (Lesson.objects.filter(pk__in=[7, 8]), [7, 8])):
