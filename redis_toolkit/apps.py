@@ -7,7 +7,7 @@ from django.core.checks import Tags, register
 from django.core.signals import got_request_exception
 from django.db import connections
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_save
+from django.db.models.signals import post_migrate, post_save
 
 
 class RedisToolkitConfig(AppConfig):
@@ -21,10 +21,13 @@ class RedisToolkitConfig(AppConfig):
         """Watch the connections that are open and those to come."""
         from redis_toolkit.cache import receivers
         from redis_toolkit.checks import check_settings
+        from redis_toolkit.signals import breaker_changed
 
         register(check_settings, Tags.caches)
         connection_created.connect(receivers.on_connection, dispatch_uid="redis_toolkit.watch")
         for connection in connections.all(initialized_only=True):
             receivers.on_connection(sender=type(connection), connection=connection)
         receivers.connect_post_save(post_save)
+        breaker_changed.connect(receivers.on_breaker, dispatch_uid="redis_toolkit.outbox")
+        post_migrate.connect(receivers.on_migrate, sender=self, dispatch_uid="redis_toolkit.migrated")
         got_request_exception.connect(receivers.on_request_exception, dispatch_uid="redis_toolkit.rollback")

@@ -136,6 +136,26 @@ class Settings:
         must="a number of seconds, 0 or more",
         valid=_not_negative,
     )
+    TRUST_REPLICAS = Setting(
+        False,
+        "True: entries outlive a failover or a restart of the server. What a lagging replica has lost, or an old file"
+        " brings back, is then served until its ttl.",
+        must="True or False",
+        valid=_flag,
+    )
+    OUTBOX_INTERVAL = Setting(
+        1,
+        "Seconds between two looks of a process at the outbox while it serves hits. No process goes on serving what"
+        " another could not tell Redis of for longer than this.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+    OUTBOX_ROWS = Setting(
+        10_000,
+        "Rows of the outbox above which those of a table are replaced by one that drops everything of it.",
+        must="a whole number",
+        valid=_whole,
+    )
     TENANT = Setting[str | None](
         None,
         "Dotted path of a callable that takes a database alias and returns the name of the current tenant, for"

@@ -19,10 +19,11 @@ from typing import Any, Final, NamedTuple
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts
+from redis_toolkit.cache import debts, outbox
 from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
 from redis_toolkit.cache.freshness import jittered
 from redis_toolkit.cache.stamps import all_tokens, ensure
+from redis_toolkit.cache.transactions import is_open
 from redis_toolkit.cache.watch import Watch, watch_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic, now
@@ -104,7 +105,11 @@ class Reader:
                 debts.pay(self.link)
             except StoreUnavailable:
                 return False
-        return True
+        return not outbox.is_due(self.writer.alias) or self._look()
+
+    def _look(self) -> bool:
+        latest = self.watch.may_fill(self.writer)
+        return outbox.look(self.writer, self.link, reads_latest=latest, is_open=is_open(self.writer))
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None] | None:
         """One MGET; None, once reported, if Redis does not answer."""

@@ -9,10 +9,11 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import ModelSignal
 
+from redis_toolkit.cache import outbox
 from redis_toolkit.cache.tables import tables
 from redis_toolkit.cache.watch import watch_of
 
-__all__ = ["connect_post_save", "on_connection", "on_request_exception"]
+__all__ = ["connect_post_save", "on_breaker", "on_connection", "on_migrate", "on_request_exception"]
 
 
 def on_connection(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -28,6 +29,17 @@ def connect_post_save(post_save: ModelSignal) -> None:
             for model in apps.get_models(include_auto_created=True):
                 if model._meta.db_table in tables(connection.alias).by_name:
                     post_save.connect(_saved, sender=model, dispatch_uid="redis_toolkit.saved")
+
+
+def on_breaker(*, state: str, **_: Any) -> None:
+    """Redis is away: before it is trusted again, what others wrote meanwhile must have been dropped."""
+    if state == "open":
+        outbox.expect()
+
+
+def on_migrate(**_: Any) -> None:
+    """Tables may have come or gone."""
+    outbox.forget()
 
 
 def on_request_exception(**_: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts
+from redis_toolkit.cache import debts, outbox
 from redis_toolkit.cache.changes import MOST_STAMPS
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
 from redis_toolkit.cache.tables import Tables
@@ -52,55 +52,76 @@ def _driver_is_busy(connection: BaseDatabaseWrapper) -> bool | None:
 class Transaction:
     """The marks of one transaction on one database alias."""
 
-    __slots__ = ("_coarse", "_marked_at", "alias", "id", "raw", "stamps", "tables")
+    __slots__ = ("_coarse", "_connection", "_marked_at", "_put", "_unheard", "alias", "id", "raw", "stamps", "tables")
 
     def __init__(self, alias: str, connection: BaseDatabaseWrapper) -> None:
         self.alias = alias
         self.id = new_transaction_id()
+        self._connection = connection
         #: The driver's connection: with another one the transaction is lost, and its outcome unknown.
         self.raw = connection.connection
         self.tables: set[str] = set()
         self.stamps: set[str] = set()
         self._coarse: set[str] = set()
+        #: Stamps that Redis could not be told of, and those of them that are in the outbox.
+        self._unheard: set[str] = set()
+        self._put: set[str] = set()
         self._marked_at = monotonic()
+
+    @property
+    def must_put(self) -> bool:
+        """Whether there are stamps that neither Redis nor the outbox has."""
+        return not self._unheard <= self._put
 
     def mark(self, watched: Tables, names: dict[str, set[str]]) -> None:
         """Mark the stamps ``names`` (by table) that are not marked yet; one round trip, or none."""
         self.tables.update(names)
         wanted: set[str] = set()
         for name, suffixes in names.items():
-            if name in self._coarse:
-                continue
             if "" in suffixes:
                 # The generation covers the table: nothing finer needs marking until this transaction ends.
                 self._coarse.add(name)
-            wanted.update(watched.by_name[name].stamps(self.alias, {""} if "" in suffixes else suffixes))
-        wanted -= self.stamps
-        if len(self.stamps) + len(wanted) > MOST_STAMPS and set(names) - self._coarse:
+            wanted.update(watched.by_name[name].stamps(self.alias, {""} if name in self._coarse else suffixes))
+        if len(self.stamps | wanted) > MOST_STAMPS and set(names) - self._coarse:
             self.mark(watched, {name: {""} for name in names})
             return
-        if not wanted and monotonic() - self._marked_at < settings.MARK_TTL / 2:
-            return
-        if wanted and not self.stamps:
+        if not self.stamps:
             self._marked_at = monotonic()
-        if monotonic() - self._marked_at >= settings.MARK_TTL / 2:
-            wanted |= self.stamps
-            self._marked_at = monotonic()
+        wanted -= self.stamps
         self.stamps |= wanted
-        self._send(wanted)
+        if not self._refreshed():
+            self._send(wanted)
 
     def refresh(self) -> None:
         """Mark again what is marked, if half the life of the marks has gone by."""
-        if self.stamps and monotonic() - self._marked_at >= settings.MARK_TTL / 2:
-            self._marked_at = monotonic()
-            self._send(self.stamps)
+        if self.stamps:
+            self._refreshed()
+
+    def _refreshed(self) -> bool:
+        if monotonic() - self._marked_at < settings.MARK_TTL / 2:
+            return False
+        self._marked_at = monotonic()
+        self._send(self.stamps)
+        return True
 
     def _send(self, stamps: Iterable[str]) -> None:
         try:
             mark(link(), stamps, self.id)
         except StoreUnavailable as error:
-            # The write goes on. Its stamps are dropped when it ends; if that fails too they are owed.
+            # The write goes on, and its stamps with it into the outbox.
             cache_failed.send(sender=None, during="mark", error=error)
+            self._unheard.update(stamps)
+        if self.must_put and is_open(self._connection):
+            self.put()
+
+    def put(self, *, until: float | None = None) -> None:
+        """Insert what Redis could not be told of into the outbox, in the open transaction, or by itself ``until``."""
+        if outbox.put(self._connection, self.id, self._unheard - self._put, until=until):
+            self._put |= self._unheard
+
+    def rolled_back(self) -> None:
+        """A savepoint was rolled back, and what was put into the outbox since may have gone with it."""
+        self._put.clear()
 
     def finish(self) -> None:
         """Take every mark off. The transaction must be over."""
@@ -111,6 +132,21 @@ class Transaction:
         try:
             unmark(link(), stamps, self.id)
         except StoreUnavailable as error:
-            debts.owe(stamps, self.id)
+            self._owe(stamps)
             cache_failed.send(sender=None, during="unmark", error=error)
+        else:
+            if self._unheard and not is_open(self._connection):
+                outbox.drop(self._connection, self.id)
         cache_invalidated.send(sender=None, stamps=tuple(stamps), alias=self.alias)
+
+    def _owe(self, stamps: set[str]) -> None:
+        """Redis is away, and the write is committed: leave its stamps in the outbox, or remember them."""
+        self._unheard = stamps
+        if self._put:
+            outbox.end(self._connection, self.id)
+        if not is_open(self._connection) and self.must_put:
+            self.put()
+        if self.must_put:
+            debts.owe(stamps - self._put, self.id)
+        else:
+            outbox.keep_small(self._connection)

@@ -12,28 +12,31 @@ the stamp marked, or the stamp it read must be gone by the time anyone trusts it
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
-from weakref import ReferenceType, WeakSet, ref
+from weakref import ReferenceType, ref
 
 from django.db import DatabaseError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache.changes import Change, change_of
+from redis_toolkit.cache.snapshots import Snapshots
 from redis_toolkit.cache.statements import analyse, may_write
 from redis_toolkit.cache.tables import tables
 from redis_toolkit.cache.transactions import Transaction, is_open, is_over
+from redis_toolkit.conf import settings
+from redis_toolkit.core.clock import now
 
 __all__ = ["Watch", "install", "watch_of"]
 
 Execute = Callable[[Any, Any, bool, dict[str, Any]], Any]
 Call = Callable[[], Any]
 
-#: However the level is set: SET TRANSACTION ISOLATION LEVEL, SET transaction_isolation, set_config(…).
-_ISOLATION: Final = re.compile(r"isolation", re.IGNORECASE)
+_ROLLBACK: Final = re.compile(r"\brollback\b", re.IGNORECASE)
+#: Statements that may stand in a transaction and are one with it.
+_PLAIN: Final = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 class Watch:
@@ -45,9 +48,7 @@ class Watch:
         self._awaiting: tuple[Transaction, ReferenceType[Any]] | None = None
         self._hook: Callable[[], None] | None = None
         self._hook_at = 0
-        self._isolated: object = None
-        self._latest: object = None
-        self._reads: WeakSet[Any] = WeakSet()
+        self._snapshots = Snapshots()
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django's signature
         connection: BaseDatabaseWrapper = context["connection"]
@@ -58,8 +59,9 @@ class Watch:
             return self._read(call, context)
         self.settle(connection)
         text = sql if isinstance(sql, str) else _text_of(sql, connection)
-        if _ISOLATION.search(text) is not None or ("set_config" in text and _ISOLATION.search(str(params))):
-            self._isolated, self._latest = connection.connection, None
+        if self._open is not None and _ROLLBACK.search(text) is not None:
+            self._open.rolled_back()
+        self._snapshots.hear(text, params, connection)
         write = analyse(text)
         change = None if write is None else change_of(write, params, tables(self.alias), many=many)
         if change is not None:
@@ -72,9 +74,7 @@ class Watch:
 
     def _read(self, call: Call, context: dict[str, Any]) -> Any:
         result = call()
-        if context["connection"].vendor == "sqlite":
-            # The driver's cursor: it may be all that the caller holds, as in `rows = cursor().execute(…)`.
-            self._reads.add(context["cursor"].cursor)
+        self._snapshots.reading(context["cursor"].cursor, context["connection"])
         return result
 
     # Writing
@@ -88,9 +88,13 @@ class Watch:
             return call()
         if not change.locks:
             return self._alone(change, call, context, text)
+        return self._in_a_transaction(lambda: self._mark_and_lock(change, connection), call, connection)
+
+    def _in_a_transaction(self, first: Call, call: Call, connection: BaseDatabaseWrapper) -> Any:
+        """A statement in autocommit, in a transaction with what must come ``first``."""
         try:
             with transaction.atomic(using=self.alias, savepoint=False):
-                self._mark_and_lock(change, connection)
+                first()
                 return call()
         finally:
             self.settle(connection)
@@ -101,6 +105,11 @@ class Watch:
         connection.ensure_connection()
         single = Transaction(self.alias, connection)
         single.mark(tables(self.alias), change.names)
+        if single.must_put:
+            if self._can_wrap(connection, text):
+                return self._in_a_transaction(lambda: self._put_first(single, connection), call, connection)
+            # A row of its own, which is dropped again and again until this statement is certainly over.
+            single.put(until=now() + settings.MARK_TTL)
         try:
             result = call()
         except (DatabaseError, InterfaceError):
@@ -116,6 +125,17 @@ class Watch:
         else:
             single.finish()
         return result
+
+    def _put_first(self, single: Transaction, connection: BaseDatabaseWrapper) -> None:
+        self._open, self._hook = single, None
+        self._transaction(connection)
+        single.put()
+
+    def _can_wrap(self, connection: BaseDatabaseWrapper, text: str) -> bool:
+        """Whether a statement in autocommit does the same in a transaction of ours."""
+        if connections[self.alias] is not connection or ";" in text:
+            return False
+        return _PLAIN.match(text) is not None and not (connection.vendor == "sqlite" and "RETURNING" in text)
 
     def _end(self, single: Transaction, connection: BaseDatabaseWrapper) -> None:
         """Take the marks of a failed statement off if it is certain that nothing of it can be committed any more."""
@@ -204,6 +224,8 @@ class Watch:
         else:
             single = Transaction(self.alias, connection)
             single.mark(tables(self.alias), names)
+            if single.must_put:
+                single.put()
             single.finish()
 
     # Reading
@@ -214,33 +236,7 @@ class Watch:
 
     def may_fill(self, connection: BaseDatabaseWrapper) -> bool:
         """Whether what ``connection`` reads now is what was last committed, so that others may be given it."""
-        if connection.vendor == "sqlite":
-            return not is_open(connection) and not self._is_reading()
-        if not is_open(connection):
-            return True
-        return connection.vendor == "postgresql" and self._reads_latest(connection)
-
-    def _is_reading(self) -> bool:
-        """Whether a cursor may be half read: it would hold an old snapshot open, which further reads would share."""
-        if self._reads:
-            # Django's compiler leaves frames in cycles that keep cursors of finished statements alive.
-            gc.collect(1)
-        return bool(self._reads)
-
-    def _reads_latest(self, connection: BaseDatabaseWrapper) -> bool:
-        """Whether each statement of the open transaction sees the latest commits (READ COMMITTED)."""
-        raw: Any = connection.connection
-        if self._isolated is raw or connection.needs_rollback:
-            return False
-        if self._latest is not raw:
-            with connection.wrap_database_errors, raw.cursor() as cursor:
-                cursor.execute("SHOW transaction_isolation")
-                level = cursor.fetchone()[0]
-            if level != "read committed":
-                self._isolated, self._latest = raw, None
-                return False
-            self._latest = raw
-        return True
+        return self._snapshots.sees_latest(connection)
 
 
 def _read_locked(change: Change, connection: BaseDatabaseWrapper) -> Sequence[Sequence[Any]]:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from redis_toolkit.conf import settings
 
-__all__ = ["LONGEST_PART", "below", "digest", "escape", "make", "pattern", "tagged", "unescape"]
+__all__ = ["LONGEST_PART", "below", "digest", "escape", "make", "pattern", "split", "tagged", "unescape"]
 
 #: Longest part in characters after escaping; a longer one is replaced by ``~`` and its digest.
 LONGEST_PART = 96
@@ -51,6 +51,12 @@ def make(room: str, *parts: str) -> str:
 def below(stem: str, name: str) -> str:
     """The key ``name`` under the key ``stem``. ``name`` must be made of escaped parts."""
     return stem + ":" + name
+
+
+def split(key: str, parts: int) -> tuple[str, str]:
+    """Undo :func:`below`: the stem of ``key``, which :func:`make` made of ``parts`` parts, and the name, or ``""``."""
+    pieces = key[len(settings.PREFIX) :].split(":", parts + 2)
+    return settings.PREFIX + ":".join(pieces[: parts + 2]), "".join(pieces[parts + 2 :])
 
 
 def tagged(room: str, tag: str, *parts: str) -> str:

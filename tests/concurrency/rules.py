@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db.models import Model
 
-from redis_toolkit.cache import bulk, changes, debts, reading, transactions, watch
+from redis_toolkit.cache import bulk, changes, debts, outbox, reading, transactions, watch
 from redis_toolkit.cache.reading import Reader
 from redis_toolkit.core.connections import Lane, Link, pack
 
@@ -70,15 +70,16 @@ def server_run(patch: Patch) -> None:
     patch.setattr(Lane, "identify", lambda lane: setattr(lane, "run", bytes(8)))
 
 
-def debts_paid(patch: Patch) -> None:
-    """What could not be dropped while Redis was away is forgotten."""
+def outage_kept(patch: Patch) -> None:
+    """What could not be dropped while Redis was away is forgotten, by the outbox and by the process."""
+    patch.setattr(outbox, "put", lambda *_, **__: False)
     patch.setattr(debts, "owe", lambda *_: None)
 
 
 RULES: dict[str, Callable[[Patch], None]] = {
     rule.__name__: rule
     for rule in (
-        marks, row_lock, old_values, missing_rows, stamps_first, lost_marks, own_writes, snapshots, server_run, debts_paid,
+        marks, row_lock, old_values, missing_rows, stamps_first, lost_marks, own_writes, snapshots, server_run, outage_kept,
     )
 }  # fmt: skip
 

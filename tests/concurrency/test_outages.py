@@ -46,7 +46,7 @@ def failures() -> Iterator[list[str]]:
     cache_failed.disconnect(listen)
 
 
-@pytest.mark.parametrize(("rule", "stale"), [(None, 0), ("debts_paid", 1)])
+@pytest.mark.parametrize(("rule", "stale"), [(None, 0), ("outage_kept", 1)])
 def test_a_write_that_a_silent_server_did_not_hear_of(
     timetable: Timetable, valkey: ValkeyServer, back: Callable[[], None], without: Any, rule: str | None, stale: int
 ) -> None:
@@ -76,6 +76,19 @@ def test_a_server_that_comes_back_with_an_old_file(
     valkey.start()
     assert len(redis_client.keys("rt:*")) == 3
     assert int(timetable.group(1) != ["new"]) == stale
+
+
+def test_replicas_may_be_trusted(
+    timetable: Timetable, valkey: ValkeyServer, redis_client: redis.Redis, settings: Any
+) -> None:
+    """With TRUST_REPLICAS entries outlive a restart: what an old file brings back is served, as the setting warns."""
+    settings.REDIS_TOOLKIT_TRUST_REPLICAS = True
+    assert timetable.group(1) == ["old"]
+    redis_client.save()
+    timetable.change(title="new")
+    valkey.kill()
+    valkey.start()
+    assert timetable.group(1) == ["old"]
 
 
 def test_the_server_dies_between_mark_and_unmark(

@@ -286,14 +286,19 @@ def test_generic_relations(school):
     def tags():
         return sorted(tag.text for tag in topics.prefetch_related("tags").get(pk=topic.pk, name="Art").tags.all())
 
-    def tagged():
-        return list(topics.filter(tags__text="new").values_list("pk", flat=True))
+    def check(wanted):
+        plain = Topic.objects.using(school.alias)
+        for _ in range(2):
+            assert tags() == wanted
+            for text in ("new", "newer"):
+                # Django takes the number of a content type from the first database, which may have another.
+                asked = topics.filter(tags__text=text).values_list("pk", flat=True)
+                assert list(asked) == list(plain.filter(tags__text=text).values_list("pk", flat=True))
 
-    for _ in range(2):
-        assert [tags(), tagged()] == [["t0"], []]
+    check(["t0"])
     tag = topic.tags.create(text="new")
-    assert [tags(), tagged()] == [["new", "t0"], [topic.pk]]
+    check(["new", "t0"])
     Tag.objects.using(school.alias).filter(text="new").update(text="newer")
-    assert [tags(), tagged()] == [["newer", "t0"], []]
+    check(["newer", "t0"])
     tag.delete()
-    assert [tags(), tagged()] == [["t0"], []]
+    check(["t0"])
