@@ -13,6 +13,7 @@ import pytest
 import pytest_django
 import redis
 
+from redis_toolkit.cache import trust
 from redis_toolkit.core.connections import reset
 from redis_toolkit.exceptions import RedisToolkitError
 from redis_toolkit.testing import PostgresServer, ValkeyServer
@@ -47,6 +48,7 @@ def shared_redis() -> Iterator[redis.Redis]:
         _promise(servers.valkey)
     # The databases were made before there was a server, and the breaker noticed.
     reset()
+    trust.forget()
     client = redis.Redis.from_url(servers.redis_url)
     if not servers.valkey:
         _claim(client)
@@ -61,6 +63,7 @@ def empty_redis(request: pytest.FixtureRequest) -> None:
     """Each test begins with an empty server; only unit tests, which have no sockets, do without."""
     if request.node.get_closest_marker("unit") and "redis_url" not in request.fixturenames:
         return
+    trust.forget()
     shared_redis = request.getfixturevalue("shared_redis")
     if servers.valkey:
         shared_redis.flushall()

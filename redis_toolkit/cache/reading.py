@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, outbox
+from redis_toolkit.cache import debts, outbox, trust
 from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
 from redis_toolkit.cache.freshness import jittered
 from redis_toolkit.cache.stamps import all_tokens, ensure
@@ -98,7 +98,7 @@ class Reader:
     def may_ask(self, tables: Sequence[str]) -> bool:
         """Whether the cache may answer: it is on, trusted, and this transaction has not written these tables."""
         self.watch.settle(self.writer)
-        if not settings.ENABLED or self.link.breaker.is_open or self.watch.wrote(tables):
+        if not settings.ENABLED or self.link.breaker.is_open or not trust.is_given() or self.watch.wrote(tables):
             return False
         if debts.any_owed():
             try:
@@ -112,13 +112,13 @@ class Reader:
         return outbox.look(self.writer, self.link, reads_latest=latest, is_open=is_open(self.writer))
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None] | None:
-        """One MGET; None, once reported, if Redis does not answer."""
+        """One MGET; None, once reported, if Redis does not answer, or if it is another run that is not trusted yet."""
         try:
             answer: list[bytes | None] = self.link.ask(pack(("MGET", *keys)))
         except StoreUnavailable as error:
             cache_failed.send(sender=None, during="read", error=error)
             return None
-        return answer
+        return answer if trust.on_run(self.link.run) else None
 
     def tokens(self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float) -> list[bytes] | None:
         """The tokens to build entries under; None if none must be built: a mark, a snapshot, Redis away."""

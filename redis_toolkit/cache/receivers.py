@@ -9,9 +9,10 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import ModelSignal
 
-from redis_toolkit.cache import outbox
+from redis_toolkit.cache import outbox, trust
 from redis_toolkit.cache.tables import tables
 from redis_toolkit.cache.watch import watch_of
+from redis_toolkit.conf import settings
 
 __all__ = ["connect_post_save", "on_breaker", "on_connection", "on_migrate", "on_request_exception"]
 
@@ -31,10 +32,10 @@ def connect_post_save(post_save: ModelSignal) -> None:
                     post_save.connect(_saved, sender=model, dispatch_uid="redis_toolkit.saved")
 
 
-def on_breaker(*, state: str, **_: Any) -> None:
-    """Redis is away: before it is trusted again, what others wrote meanwhile must have been dropped."""
-    if state == "open":
-        outbox.expect()
+def on_breaker(*, alias: str, state: str, **_: Any) -> None:
+    """Redis is away, or back."""
+    if alias == settings.ALIAS:
+        trust.lost() if state == "open" else trust.regained()
 
 
 def on_migrate(**_: Any) -> None:

@@ -1,0 +1,56 @@
+"""When cached answers are trusted again after Redis was away.
+
+1. Redis is back, and the breaker of a reading process closes  2. the breaker of a writing process is still open, so it
+marks nothing  3. the reader stores an answer  4. the writer commits. So a process that lost Redis, or found another run
+of the server, answers from the database until every other has had the time to find Redis too; then it looks at the
+outbox, and trusts what it finds.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from redis_toolkit.cache import outbox
+from redis_toolkit.conf import settings
+from redis_toolkit.core.clock import monotonic
+
+__all__ = ["forget", "is_given", "lost", "on_run", "regained"]
+
+_given_at = 0.0
+_run = b""
+
+
+def is_given() -> bool:
+    """Whether cached answers may be trusted. Asked by every read."""
+    return not _given_at or monotonic() >= _given_at
+
+
+def lost() -> None:
+    """The breaker opened."""
+    global _given_at  # noqa: PLW0603 - one process, one view of Redis
+    _given_at = inf
+    outbox.expect()
+
+
+def regained() -> None:
+    """The breaker closed, or the server is another: others notice within the time between two of their probes."""
+    global _given_at  # noqa: PLW0603
+    _given_at = monotonic() + settings.BREAKER_RETRY + settings.CONNECT_TIMEOUT + settings.READ_TIMEOUT
+    outbox.expect()
+
+
+def on_run(run: bytes) -> bool:
+    """Whether what was read from this ``run`` of the server may be trusted: it is the one that was read from before."""
+    global _run
+    if run == _run:
+        return True
+    is_first, _run = not _run, run
+    if not is_first:
+        regained()
+    return is_first
+
+
+def forget() -> None:
+    """Trust what is there, as a new process does."""
+    global _given_at, _run
+    _given_at, _run = 0.0, b""
