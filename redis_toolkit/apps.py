@@ -7,7 +7,7 @@ from django.core.checks import Tags, register
 from django.core.signals import got_request_exception
 from django.db import connections
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_migrate, post_save
+from django.db.models.signals import post_migrate, post_save, pre_migrate
 
 
 class RedisToolkitConfig(AppConfig):
@@ -29,5 +29,6 @@ class RedisToolkitConfig(AppConfig):
             receivers.on_connection(sender=type(connection), connection=connection)
         receivers.connect_post_save(post_save)
         breaker_changed.connect(receivers.on_breaker, dispatch_uid="redis_toolkit.outbox")
+        pre_migrate.connect(receivers.before_migrate, sender=self, dispatch_uid="redis_toolkit.migrates")
         post_migrate.connect(receivers.on_migrate, sender=self, dispatch_uid="redis_toolkit.migrated")
         got_request_exception.connect(receivers.on_request_exception, dispatch_uid="redis_toolkit.rollback")

@@ -170,6 +170,13 @@ class Settings:
         must="a list of names",
         valid=_names,
     )
+    FUNCTIONS = Setting[Sequence[str]](
+        (),
+        "Functions of the database, beyond those the toolkit knows, whose answer depends on their arguments alone."
+        " Answers of queries that call any other are not cached.",
+        must="a list of names",
+        valid=_names,
+    )
     MAX_ENTRY_BYTES = Setting(
         1024 * 1024,
         "Largest entry in bytes; a larger answer is not cached.",

@@ -110,7 +110,7 @@ def _complete(location: Location, found: int) -> tuple[int | None, bool]:
     if wanted is None or recipe is None:
         return None, False
     # Joins may give one row twice, which must not make up for one that is missing.
-    if found >= wanted and (wanted == 1 or len(recipe.tables) == 1):
+    if found >= wanted and recipe.is_row_for_row and (wanted == 1 or len(recipe.tables) == 1):
         return len(location.stamps) - 1, False
     return None, not found
 

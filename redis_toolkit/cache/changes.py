@@ -21,10 +21,11 @@ class Change:
 
     ``names`` are the stamps known from the statement alone, by table; the empty name is the generation. ``locks`` says
     that rows must be locked and their current values read, ``keys`` which; ``new`` gives the values the statement
-    stores in the row of a key. ``complete`` tells whether ``names`` has every new value already.
+    stores in the row of a key. ``removes`` says that the rows go. ``complete`` tells whether ``names`` has every new
+    value already.
     """
 
-    __slots__ = ("complete", "keys", "names", "new", "table")
+    __slots__ = ("complete", "keys", "names", "new", "removes", "table")
 
     def __init__(self, names: dict[str, set[str]], table: Table | None = None, keys: Sequence[Any] = ()) -> None:
         self.names = names
@@ -32,6 +33,7 @@ class Change:
         self.keys = keys
         self.new: dict[str, dict[str, Any]] = {}
         self.complete = True
+        self.removes = False
 
     @property
     def locks(self) -> bool:
@@ -105,7 +107,11 @@ def _coarse(named: Iterable[str], watched: Tables) -> Change | None:
 
 def _insert(table: Table, write: Insert, params: Sequence[Any]) -> Change:
     names = {ANY, NEW}
-    for row in write.rows(params):
+    try:
+        rows = list(write.rows(params))
+    except (LookupError, ValueError):
+        return Change({table.name: {""}})
+    for row in rows:
         names |= _names(table, {column: value for column, value in row.items() if value is not UNKNOWN})
         names |= _key_names(table, _key_of(table, row))
         if len(names) > MOST_STAMPS:
@@ -141,8 +147,9 @@ def _keyed(table: Table, write: Update | Delete, params: Sequence[Any]) -> Chang
     change = Change({table.name: names}, table if table.bys else None, keys)
     if isinstance(write, Update):
         _add_new_values(change, table, write, params)
-    elif table.bys:
-        change.complete = False
+    else:
+        change.removes = True
+        change.complete = not table.bys
     return change
 
 

@@ -35,10 +35,17 @@ def _settle() -> None:
 
 def pay(target: Link) -> None:
     """Drop what is owed. Raises StoreUnavailable if Redis is still away; nothing is forgotten then."""
+    # Not under the lock: what waits for Redis may be heard of by a receiver that writes, and so owes, itself.
     with _lock:
-        for transaction, stamps in list(_owed.items()):
-            unmark(target, stamps, bytes.fromhex(transaction))
-            del _owed[transaction]
+        due = {transaction: set(stamps) for transaction, stamps in _owed.items()}
+    for transaction, stamps in due.items():
+        unmark(target, stamps, bytes.fromhex(transaction))
+        with _lock:
+            left = _owed.get(transaction, set()) - stamps
+            if left:
+                _owed[transaction] = left
+            else:
+                _owed.pop(transaction, None)
 
 
 def _after_fork() -> None:

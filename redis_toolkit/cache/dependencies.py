@@ -38,7 +38,7 @@ Path = tuple[int, ...]
 class Recipe:
     """How to get from a query to its stamps."""
 
-    __slots__ = ("_base", "_others", "_paths", "by", "pinned", "tables")
+    __slots__ = ("_base", "_others", "_paths", "by", "is_row_for_row", "pinned", "tables")
 
     def __init__(self, base: Table, by: By | None, paths: tuple[Path, ...], others: list[Table]) -> None:
         self._base = base
@@ -46,6 +46,8 @@ class Recipe:
         self._paths = paths
         self._others = others
         self.tables = tuple(dict.fromkeys((base.name, *(table.name for table in others))))
+        #: Whether each row of the answer is one of the table's: no group of none, no function that makes many of one.
+        self.is_row_for_row = False
         #: Whether the primary key is pinned, so that a row may be missing because its key is not there *yet*.
         self.pinned = by is not None and by is base.pk
 
@@ -94,7 +96,9 @@ def recipe_of(query: Query, sql: str, alias: str) -> Recipe:
     if base is None or base not in read:
         raise Uncacheable(f"the table of {query.get_meta().label} is not watched, or not read")
     by, paths = _finest(base, query) if read.count(base) == 1 and not query.combinator else (None, ())
-    return Recipe(base, by, paths, [table for table in dict.fromkeys(read) if table is not base])
+    recipe = Recipe(base, by, paths, [table for table in dict.fromkeys(read) if table is not base])
+    recipe.is_row_for_row = not query.annotations and query.group_by is None
+    return recipe
 
 
 def _watched(table: Table | None, name: str) -> Table:

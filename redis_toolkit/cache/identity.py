@@ -69,10 +69,12 @@ class Description:
     ``settled`` is False where the answer depends on more than was asked: on the current time zone.
     """
 
-    __slots__ = ("settled", "structure", "tables", "values")
+    __slots__ = ("queries", "settled", "structure", "tables", "values")
 
     def __init__(self) -> None:
         self.settled = True
+        #: How many queries there are, itself and those inside it.
+        self.queries = 1
         #: Every table that the query and those inside it name, as often as they do.
         self.tables: list[str] = []
         self.structure: tuple[Any, ...] = ()
@@ -85,8 +87,9 @@ def describe(query: Query, *further: Any) -> Description:
     walk = _Walk(description.values)
     structure = walk.query(query)
     description.tables = walk.tables
+    description.queries = len(walk.queries)
     if further:
-        walk.queries = 0
+        walk.queries.clear()
         structure += tuple(walk.any(each) for each in further)
         if walk.queries:
             raise Uncacheable("an aggregate over a subquery, whose tables are not known beforehand")
@@ -117,13 +120,16 @@ class _Walk:
     def __init__(self, values: list[Any]) -> None:
         self.values = values
         self.zoned = False
-        self.queries = 0
+        #: Each once, wherever it is met: an annotation may stand in the conditions and the groups, too.
+        self.queries: set[int] = set()
         self.tables: list[str] = []
 
     def query(self, query: Query) -> tuple[Any, ...]:
         if type(query) is not Query:
             raise Opaque(type(query))
-        self.queries += 1
+        if not query.combinator:
+            # (A union has no SELECT of its own.)
+            self.queries.add(id(query))
         self.tables += _tables_of(query)
         parts: list[Any] = [query.get_meta().label, self.where(query.where)]
         if query.low_mark or query.high_mark is not None:

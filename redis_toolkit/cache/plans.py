@@ -11,9 +11,10 @@ import re
 from typing import Any, Final, cast
 
 from django.core.exceptions import EmptyResultSet, FieldError
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.models.sql.query import Query
 
+from redis_toolkit.cache import volatility
 from redis_toolkit.cache.dependencies import Recipe, recipe_of
 from redis_toolkit.cache.identity import Description, Opaque, Uncacheable, describe
 from redis_toolkit.cache.instances import Builder
@@ -27,13 +28,9 @@ __all__ = ["Plan", "Shape", "plan_for"]
 _MOST_PLANS: Final = 4096
 _log = logging.getLogger("redis_toolkit.cache")
 
-#: Functions whose answer changes by itself. What Django's own classes for them miss, their SQL shows.
-_VOLATILE: Final = re.compile(
-    r"\b(?:RAND|RANDOM|NOW|CURRENT_TIMESTAMP|CURRENT_DATE|CURRENT_TIME|LOCALTIME|LOCALTIMESTAMP|CLOCK_TIMESTAMP"
-    r"|STATEMENT_TIMESTAMP|TRANSACTION_TIMESTAMP|SYSDATE|SYSTIMESTAMP|GEN_RANDOM_UUID|NEXTVAL|LASTVAL|CURRVAL"
-    r"|TXID_CURRENT|UUID_GENERATE_\w+|UUIDV?\d|DJANGO_UUID\w*|PG_[A-Z_]+)\b(?!\")"
-)
 _EMPTY: Final = "the answer is empty without asking the database"
+_SELECT: Final = re.compile(r"\bSELECT\b")
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|`[^`]*`|'[^']*'")
 _MANY: Final = re.compile(r"%s(?:, %s)+")
 _LIMIT: Final = re.compile(r"\b(LIMIT|OFFSET) -?\d+")
 
@@ -54,10 +51,11 @@ class Plan:
     """What all queries of one shape have in common. ``reason`` says why their answers are not cached, if so.
 
     ``settled`` is False where the same calls, made again, may ask something else: in another time zone, or because only
-    the SQL tells what was asked.
+    the SQL tells what was asked. ``lasts`` is False where the values of one query made it, or a part of it, empty: then
+    its SQL does not show what others of the shape read.
     """
 
-    __slots__ = ("digest", "reason", "recipe", "settled", "shape")
+    __slots__ = ("digest", "lasts", "reason", "recipe", "settled", "shape")
 
     def __init__(self, digest: bytes, recipe: Recipe | None, shape: Shape | None, reason: str | None) -> None:
         self.settled = True
@@ -65,11 +63,7 @@ class Plan:
         self.recipe = recipe
         self.shape = shape
         self.reason = reason
-
-    @property
-    def lasts(self) -> bool:
-        """Whether this holds for every query of the shape; False where the values of one made it empty."""
-        return self.reason is not _EMPTY
+        self.lasts = reason is not _EMPTY
 
     def key(self, alias: str, values: list[Any]) -> str:
         """The key of the entry for ``values``. Raises CodecError for a value that cannot be written down."""
@@ -159,11 +153,12 @@ def _make(kind: str, query: Query, alias: str, description: Description, further
             recipe.add_tables(used, alias)
         # Values may make Django leave a subquery out of the SQL; with others of the same shape it is there.
         recipe.add_tables(description.tables, alias)
-        _refuse_volatile(sql)
+        _refuse_volatile(sql, alias)
         shape = Shape(compiler, alias) if kind == "rows" else None
     except EmptyResultSet:
         return Plan(b"", None, None, _EMPTY)
-    except FieldError as trouble:
+    except (DatabaseError, FieldError, TypeError, ValueError) as trouble:
+        # Django compiles less of it, or knows better what to say.
         return Plan(b"", None, None, f"it could not be compiled by itself: {trouble}")
     except (Uncacheable, CodecError) as refusal:
         _log.info("Answers of %s are not cached: %s", query.get_meta().label, refusal)
@@ -174,12 +169,19 @@ def _make(kind: str, query: Query, alias: str, description: Description, further
     text = repr((kind, alias, description.structure, evened))
     plan = Plan(keys.digest(text.encode("utf-8", "surrogatepass")).encode(), recipe, shape, None)
     plan.settled = description.settled
+    plan.lasts = _is_whole(sql, description.queries)
     return plan
 
 
-def _refuse_volatile(sql: str) -> None:
-    if _VOLATILE.search(sql.upper()) is not None:
-        raise Uncacheable("its SQL calls a function whose answer changes by itself")
+def _refuse_volatile(sql: str, alias: str) -> None:
+    reason = volatility.reason(sql, connections[alias].vendor)
+    if reason is not None:
+        raise Uncacheable(reason)
+
+
+def _is_whole(sql: str, queries: int) -> bool:
+    """Whether every query that was asked for stands in ``sql``: values may make Django leave one out."""
+    return len(_SELECT.findall(_QUOTED.sub("?", sql))) >= queries
 
 
 def forget() -> None:

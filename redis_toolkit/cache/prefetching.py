@@ -64,7 +64,8 @@ def _steps(queryset: Any, path: str, kind: type[Any]) -> list[Prefetch[Any, Any,
         model = source.model
         if model._meta.db_table not in tables(queryset.db).by_name:
             break
-        asked = source if is_cached else _cached_like(queryset, source, kind)
+        asked = source if is_cached else _cached_like(source, kind)
+        asked._cache_mode, asked._cache_ttl = queryset._cache_mode, queryset._cache_ttl or asked._cache_ttl
         steps.append(Prefetch(LOOKUP_SEP.join(parts[: at + 1]), queryset=asked))
     return steps
 
@@ -87,9 +88,8 @@ def _source(descriptor: Any) -> Any:
     return None
 
 
-def _cached_like(queryset: Any, source: Any, kind: type[Any]) -> Any:
-    """``source`` as a cached queryset that lives as long as ``queryset``'s answers."""
-    cached = kind(model=source.model, query=source.query.chain(), using=queryset._db, hints=source._hints)
-    cached._cache_mode, cached._cache_ttl = queryset._cache_mode, queryset._cache_ttl
+def _cached_like(source: Any, kind: type[Any]) -> Any:
+    """``source`` as a cached queryset. Which database it reads is for Django and its routers to say."""
+    cached = kind(model=source.model, query=source.query.chain(), hints=source._hints)
     cached._prefetch_related_lookups = source._prefetch_related_lookups
     return cached

@@ -33,6 +33,8 @@ class CachedQuerySet(TracingQuerySet[M]):
     #: What ``as_manager()`` makes; CacheManager, which builds on this class, puts itself here.
     manager_class: ClassVar[type[models.Manager[Any]]] = models.Manager
 
+    _prefetch_related_lookups: Any
+
     def cache(self, ttl: float | timedelta | None = None) -> Self:
         """Answer from the cache, entries living ``ttl`` seconds (or a timedelta); None: the manager's or the setting's.
 
@@ -59,9 +61,14 @@ class CachedQuerySet(TracingQuerySet[M]):
         super()._fetch_all()
 
     def _prefetch_related_objects(self) -> None:
+        own = self._prefetch_related_lookups
         if self._cache_mode != "off":
             self._prefetch_related_lookups = with_cached_querysets(self, CachedQuerySet)
-        super()._prefetch_related_objects()  # type: ignore[misc]
+        try:
+            super()._prefetch_related_objects()  # type: ignore[misc]
+        finally:
+            # Clones ask for what the caller asked for, on a database and in a way of their own.
+            self._prefetch_related_lookups = own
 
     def count(self) -> int:
         """The number of rows, as ``QuerySet.count``."""

@@ -116,7 +116,7 @@ class Reader:
         try:
             answer: list[bytes | None] = self.link.ask(pack(("MGET", *keys)))
         except StoreUnavailable as error:
-            cache_failed.send(sender=None, during="read", error=error)
+            cache_failed.send_robust(sender=None, during="read", error=error)
             return None
         return answer if trust.on_run(self.link.run) else None
 
@@ -131,7 +131,7 @@ class Reader:
         try:
             made = ensure(self.link, stamps, ttl)
         except StoreUnavailable as error:
-            cache_failed.send(sender=None, during="store", error=error)
+            cache_failed.send_robust(sender=None, during="store", error=error)
             return None
         return made if all_tokens(made) else None
 
@@ -142,7 +142,7 @@ class Reader:
         try:
             self.link.ask_many(b"".join(commands), len(commands))
         except StoreUnavailable as error:
-            cache_failed.send(sender=None, during="store", error=error)
+            cache_failed.send_robust(sender=None, during="store", error=error)
 
     def entry(
         self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], loaded: Loaded, ttl: float, took: float
@@ -150,7 +150,7 @@ class Reader:
         """The SET of a new entry; None, with a warning, for an answer that cannot be stored."""
         if loaded.error is not None:
             _log.warning("An answer was not cached: %s", loaded.error)
-            cache_failed.send(sender=None, during="store", error=loaded.error)
+            cache_failed.send_robust(sender=None, during="store", error=loaded.error)
             return None
         under = tokens if loaded.stamps is None else tokens[: loaded.stamps]
         if len(under) > MAX_STAMPS:
@@ -210,10 +210,10 @@ def _open(reader: Reader, question: Question, entry: bytes | None, stamps: list[
 def unreadable(model: Any, error: Exception) -> None:
     """Warn that an entry could not be read: for the caller it is a miss."""
     _log.warning("A cached answer of %s could not be read and is loaded again: %s", model, error)
-    cache_failed.send(sender=model, during="read", error=error)
+    cache_failed.send_robust(sender=model, during="read", error=error)
 
 
 def report(kind: str, model: Any, outcome: str, source: Source, began: float) -> None:
     """Tell watchers how a read was answered."""
     if cache_read.receivers:
-        cache_read.send(sender=model, kind=kind, outcome=outcome, alias=source.read, seconds=monotonic() - began)
+        cache_read.send_robust(sender=model, kind=kind, outcome=outcome, alias=source.read, seconds=monotonic() - began)

@@ -11,10 +11,10 @@ from django.db.models.signals import ModelSignal
 
 from redis_toolkit.cache import outbox, trust
 from redis_toolkit.cache.tables import tables
-from redis_toolkit.cache.watch import watch_of
+from redis_toolkit.cache.watch import Watch, watch_of
 from redis_toolkit.conf import settings
 
-__all__ = ["connect_post_save", "on_breaker", "on_connection", "on_migrate", "on_request_exception"]
+__all__ = ["before_migrate", "connect_post_save", "on_breaker", "on_connection", "on_migrate", "on_request_exception"]
 
 
 def on_connection(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -38,8 +38,14 @@ def on_breaker(*, alias: str, state: str, **_: Any) -> None:
         trust.lost() if state == "open" else trust.regained()
 
 
+def before_migrate(**_: Any) -> None:
+    """Columns that the models declare may not be there yet."""
+    Watch.migrating = True
+
+
 def on_migrate(**_: Any) -> None:
     """Tables may have come or gone."""
+    Watch.migrating = False
     outbox.forget()
 
 

@@ -96,7 +96,7 @@ class Rows:
             found = door.values({"pk": key})
             if found is None:
                 return None
-            values[key] = found
+            values[found[0] if len(found) == 1 else found] = found
         try:
             names = [str(door.by.name(found)) for found in values.values()]
             above = [self._names_in(parent, values.values()) for parent in self._parents]

@@ -85,9 +85,14 @@ class Insert:
         self.unnest = unnest
 
     def rows(self, params: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
-        """The new rows by column; what is not written or not known is absent or ``UNKNOWN``."""
+        """The new rows by column; what is not written or not known is absent or ``UNKNOWN``.
+
+        Raises ValueError for parameters that are not a list for each column, all of one length.
+        """
         if self.unnest:
             columns = [params[source] for source in self.sources[0] if isinstance(source, int)]
+            if not all(isinstance(values, list | tuple) for values in columns):
+                raise ValueError("The text of an array is for the database to read.")
             for values in zip(*columns, strict=True):
                 yield dict(zip(self.columns, values, strict=True))
             return

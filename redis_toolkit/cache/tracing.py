@@ -35,6 +35,7 @@ class TracingQuerySet(QuerySet[M]):
 
     _query: Any
     _prefetch_done: bool
+    _hints: dict[str, Any]
     _sticky_filter: bool
     _deferred_filter: Any
     _defer_next_filter: bool
@@ -107,6 +108,9 @@ class TracingQuerySet(QuerySet[M]):
         twin.__dict__ = self.__dict__.copy()
         twin._result_cache = None
         twin._prefetch_done = False
+        if not twin._hints:
+            # Django gives each its own, and adds to it when it prefetches.
+            twin._hints = {}
         return twin
 
     def _note(

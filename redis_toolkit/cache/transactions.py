@@ -109,7 +109,7 @@ class Transaction:
             mark(link(), stamps, self.id)
         except StoreUnavailable as error:
             # The write goes on, and its stamps with it into the outbox.
-            cache_failed.send(sender=None, during="mark", error=error)
+            cache_failed.send_robust(sender=None, during="mark", error=error)
             self._unheard.update(stamps)
         if self.must_put and is_open(self._connection):
             self.put()
@@ -133,11 +133,11 @@ class Transaction:
             unmark(link(), stamps, self.id)
         except StoreUnavailable as error:
             self._owe(stamps)
-            cache_failed.send(sender=None, during="unmark", error=error)
+            cache_failed.send_robust(sender=None, during="unmark", error=error)
         else:
             if self._unheard and not is_open(self._connection):
                 outbox.drop(self._connection, self.id)
-        cache_invalidated.send(sender=None, stamps=tuple(stamps), alias=self.alias)
+        cache_invalidated.send_robust(sender=None, stamps=tuple(stamps), alias=self.alias)
 
     def _owe(self, stamps: set[str]) -> None:
         """Redis is away, and the write is committed: leave its stamps in the outbox, or remember them."""

@@ -15,10 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from weakref import ReferenceType, ref
 
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache.changes import Change, change_of
@@ -42,10 +42,13 @@ _PLAIN: Final = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 class Watch:
     """The wrapper of one connection, and what its open transaction has written."""
 
+    #: Whether this process is migrating a database: its tables may lack columns that the models have.
+    migrating: ClassVar[bool] = False
+
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self._open: Transaction | None = None
-        self._awaiting: tuple[Transaction, ReferenceType[Any]] | None = None
+        self._awaiting: list[tuple[Transaction, ReferenceType[Any]]] = []
         self._hook: Callable[[], None] | None = None
         self._hook_at = 0
         self._snapshots = Snapshots()
@@ -81,7 +84,7 @@ class Watch:
 
     def _perform(self, change: Change, call: Call, context: dict[str, Any], text: str) -> Any:
         connection: BaseDatabaseWrapper = context["connection"]
-        if change.locks and not self._can_lock(connection, text):
+        if change.locks and (Watch.migrating or not self._can_lock(connection, text)):
             change = change.coarse()
         if is_open(connection):
             self._mark_and_lock(change, connection)
@@ -112,7 +115,7 @@ class Watch:
             single.put(until=now() + settings.MARK_TTL)
         try:
             result = call()
-        except (DatabaseError, InterfaceError):
+        except BaseException:
             # With the connection broken the server may have committed: then the marks run out by themselves.
             self._end(single, connection)
             raise
@@ -121,7 +124,7 @@ class Watch:
             self._open = single
         elif connection.vendor == "sqlite" and "RETURNING" in text:
             # SQLite commits when the last returned row is fetched, which is after us: `settle` takes the marks off.
-            self._awaiting = single, ref(context["cursor"].cursor)
+            self._awaiting.append((single, ref(context["cursor"].cursor)))
         else:
             single.finish()
         return result
@@ -174,7 +177,7 @@ class Watch:
             connection.ensure_connection()
             current = self._open = Transaction(self.alias, connection)
             self._hook = None
-        if connection.in_atomic_block and not self._is_hooked(connection.run_on_commit):
+        if connection.in_atomic_block and not _is_a_tests(connection) and not self._is_hooked(connection.run_on_commit):
             # First mark of this transaction, or the hook went with a savepoint (or a whole transaction) rolled back.
             self._hook = partial(self._committed, current, connection)
             self._hook_at = len(connection.run_on_commit)
@@ -190,7 +193,7 @@ class Watch:
 
     def _committed(self, ended: Transaction, connection: BaseDatabaseWrapper) -> None:
         if connection.in_atomic_block:
-            # A test runs the hooks (captureOnCommitCallbacks) of a transaction that it will roll back.
+            # A test runs the hooks of a transaction (captureOnCommitCallbacks) before its end.
             return
         if self._open is ended:
             self._open = None
@@ -205,11 +208,11 @@ class Watch:
         if ended is not None and (ended.raw is not connection.connection or is_over(connection)):
             self._open = None
             self._finish(ended, connection)
-        if self._awaiting is not None:
-            ended, cursor = self._awaiting
+        for awaited in list(self._awaiting):
+            ended, cursor = awaited
             # A cursor that somebody still holds may have rows to give, and then its statement is not committed.
             if ended.raw is not connection.connection or (cursor() is None and is_over(connection)):
-                self._awaiting = None
+                self._awaiting.remove(awaited)
                 self._finish(ended, connection)
 
     def _finish(self, ended: Transaction, connection: BaseDatabaseWrapper) -> None:
@@ -239,6 +242,12 @@ class Watch:
         return self._snapshots.sees_latest(connection)
 
 
+def _is_a_tests(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the transaction is the one around a TestCase: it never commits, and tests count the hooks in it."""
+    blocks = connection.atomic_blocks
+    return bool(blocks) and getattr(blocks[0], "_from_testcase", False)
+
+
 def _read_locked(change: Change, connection: BaseDatabaseWrapper) -> Sequence[Sequence[Any]]:
     table = change.table
     if table is None or table.pk is None:
@@ -248,7 +257,9 @@ def _read_locked(change: Change, connection: BaseDatabaseWrapper) -> Sequence[Se
     marks = ", ".join(["%s"] * len(change.keys))
     sql = f"SELECT {columns} FROM {quote(table.name)} WHERE {quote(table.pk.columns[0])} IN ({marks})"  # noqa: S608 - names are the model's, quoted
     if connection.features.has_select_for_update:
-        sql += " " + connection.ops.for_update_sql(no_key=connection.features.has_select_for_no_key_update)
+        # As strong as the statement's own lock: a weaker one, made stronger later, would be a way to deadlocks.
+        no_key = connection.features.has_select_for_no_key_update and not change.removes
+        sql += " " + connection.ops.for_update_sql(no_key=no_key)
     with connection.cursor() as cursor:
         cursor.execute(sql, change.keys)
         rows: Sequence[Sequence[Any]] = cursor.fetchall()

@@ -39,11 +39,16 @@ class Breaker:
             self._failures += 1
             if self.is_open or (self._failures < settings.BREAKER_FAILURES and not timed_out):
                 return
-            self.is_open = True
             self._wake.clear()
             thread = threading.Thread(target=self._watch, name=f"redis-toolkit-probe-{self.alias}", daemon=True)
-        thread.start()
-        breaker_changed.send(sender=self, alias=self.alias, state="open")
+            self.is_open = True
+            try:
+                thread.start()
+            except RuntimeError:
+                # No thread to be had, or the interpreter is about to end: nobody would ever close it.
+                self.is_open = False
+                return
+        breaker_changed.send_robust(sender=self, alias=self.alias, state="open")
 
     def close(self) -> None:
         """Trust the server again, at once."""
@@ -54,7 +59,7 @@ class Breaker:
             self._failures = 0
             # Still under the lock: set later, it might wake, and so end, the thread of a breaker opened meanwhile.
             self._wake.set()
-        breaker_changed.send(sender=self, alias=self.alias, state="closed")
+        breaker_changed.send_robust(sender=self, alias=self.alias, state="closed")
 
     def _watch(self) -> None:
         while self.is_open and not self._wake.wait(settings.BREAKER_RETRY):

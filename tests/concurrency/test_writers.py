@@ -240,3 +240,29 @@ def test_a_unique_key_in_flight_is_waited_for(stage: Stage, timetable: Timetable
     with pytest.raises(IntegrityError):
         second.ends()
     assert [timetable.stale(), timetable.cached.get(pk=2).title] == [0, "first"]
+
+
+def test_a_delete_holds_its_row_as_fast_as_django_does(stage: Stage, timetable: Timetable) -> None:
+    """1. A refers to group 3  2. B deletes group 3, and waits without a lock on it  3. A changes it: 0 deadlocks."""
+
+    def refer(actor: Actor) -> None:
+        with transaction.atomic(using=PG):
+            timetable.run_sql("SET CONSTRAINTS ALL IMMEDIATE")
+            timetable.add(2, group_id=3)
+            actor.pause("referred")
+            timetable.run_sql("UPDATE app_group SET code = 'changed' WHERE id = 3")
+
+    def delete(actor: Actor) -> None:
+        actor.knows_its_server(PG)
+        actor.pause("ready")
+        timetable.run_sql('DELETE FROM "app_group" WHERE "app_group"."id" = %s', 3)
+
+    first, second = stage.actor(refer), stage.actor(delete)
+    second.to("ready")
+    first.to("referred")
+    second.go()
+    blocked(second, PG)
+    first.end()
+    with pytest.raises(IntegrityError):
+        second.ends()
+    assert timetable.stale() == 0

@@ -107,7 +107,7 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "TENANT": ["", 1], "WATCH": ["app.Lesson", [1], None], "MAX_ENTRY_BYTES": [0, 1.5, None],
     "COMPRESS_ABOVE": [0, 1.5, "1"], "CONNECT_TIMEOUT": [0, None], "READ_TIMEOUT": [0, None],
     "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],
-    "TRUST_REPLICAS": [1, None], "OUTBOX_INTERVAL": [0, "1"], "OUTBOX_ROWS": [0, 1.5, None],
+    "TRUST_REPLICAS": [1, None], "OUTBOX_INTERVAL": [0, "1"], "OUTBOX_ROWS": [0, 1.5, None], "FUNCTIONS": ["age", [1]],
 }  # fmt: skip
 
 

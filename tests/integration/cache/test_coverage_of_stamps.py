@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
-from django.db.models import CharField, Count, Func, Q
+from django.db.models import CharField, Count, Func, Q, Subquery
 
-from redis_toolkit.cache import cached
+from redis_toolkit.cache import cached, plans
 from redis_toolkit.exceptions import Misconfigured
 from tests.app.factories import GroupFactory, LessonFactory, RoomFactory, StudentFactory, TeacherFactory
 from tests.app.models import Basket, Cargo, City, Country, Freighter, Fruit, Group, Lesson, Room, Seed, Tile
@@ -204,3 +204,29 @@ def test_what_goes_with_a_deleted_row(db):
     assert [ask() for ask in asks] == [1, 1]
     Basket.objects.using(db).filter(pk=basket.pk).delete()
     assert [ask() for ask in asks] == [0, 0]
+
+
+@both
+@pytest.mark.parametrize("first", [TOO_LARGE, 0])
+def test_a_subquery_that_only_orders_by_a_table(db, first):
+    """What only the ordering of a subquery joins counts too, though the first value left the subquery out."""
+    made = lessons(db)
+    room = RoomFactory.build(code="A")
+    room.save(using=db)
+    Lesson.objects.using(db).filter(pk__in=[made[0].pk, made[1].pk]).update(room=room)
+    plans.forget()
+
+    def ask(manager, at):
+        titles = Lesson.objects.using(db).filter(period__gte=at, room__isnull=False).order_by("-room__code", "pk")
+        return list(manager.order_by("pk").annotate(t=Subquery(titles.values("title")[:1])).values_list("pk", "t"))
+
+    cached, plain = Lesson.cached.db_manager(db), Lesson.objects.using(db)
+    for at in (first, 0):
+        assert ask(cached, at) == ask(plain, at)
+    other = RoomFactory.build(code="Z")
+    other.save(using=db)
+    Lesson.objects.using(db).filter(pk=made[2].pk).update(room=other)
+    assert ask(cached, 0) == ask(plain, 0)
+    room.code = "ZZ"
+    room.save()
+    assert ask(cached, 0) == ask(plain, 0)

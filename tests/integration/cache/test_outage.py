@@ -16,7 +16,7 @@ from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
-from redis_toolkit.signals import breaker_changed
+from redis_toolkit.signals import breaker_changed, cache_invalidated, cache_read
 from redis_toolkit.testing import ValkeyServer
 from tests.app.models import Lesson
 from tests.integration.cache.term import Term
@@ -262,3 +262,40 @@ def test_a_server_that_is_full(term, valkey, cost, redis_client):
         assert (read(), read()) == (1, 1)
     assert it.outcomes == [("count", "miss"), ("count", "hit")]
     assert not debts.any_owed()
+
+
+def test_a_receiver_that_writes_when_redis_goes(term, valkey):
+    """1. a read pays what is owed and finds Redis gone  2. a receiver writes, and so owes itself: nobody waits for ever."""
+    written = []
+
+    def alarm(state: str, **_: Any) -> None:
+        written.append(term.plain(Lesson).filter(pk=term.lessons[5].pk).update(title=state))
+
+    term.cached.get(pk=term.lessons[5].pk)
+    debts.owe([f"rt:s:{term.alias}:app_lesson"], bytes(12))
+    valkey.kill()
+    breaker_changed.connect(alarm)
+    try:
+        for _ in range(5):
+            assert term.cached.filter(group=term.groups[5]).count() == 1
+    finally:
+        breaker_changed.disconnect(alarm)
+    assert written == [1]
+
+
+def test_a_receiver_that_raises(term, caplog):
+    """What a watcher raises is logged, and hurts nobody's read or write."""
+
+    def broken(**_: Any) -> None:
+        raise ZeroDivisionError
+
+    signals = (cache_read, cache_invalidated)
+    for signal in signals:
+        signal.connect(broken)
+    try:
+        term.again(5).save()
+        assert term.cached.get(pk=term.lessons[5].pk).title == "Lesson 5"
+    finally:
+        for signal in signals:
+            signal.disconnect(broken)
+    assert "ZeroDivisionError" in caplog.text

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connections, transaction
 from django.test import TestCase
+from django.test.utils import CaptureQueriesContext
 
-from redis_toolkit.cache import invalidate
+from redis_toolkit.cache import invalidate, receivers
 from redis_toolkit.core.clock import travel
 from redis_toolkit.signals import cache_read
 from tests.app.models import Cafe, Lesson, Place
@@ -306,3 +307,37 @@ def test_a_write_is_not_logged_as_a_failed_hook(timetable: Timetable, caplog: py
     with caplog.at_level(logging.ERROR), transaction.atomic(using=timetable.alias):
         timetable.change(title="new")
     assert caplog.records == []
+
+
+def test_a_value_that_no_driver_takes(timetable: Timetable, marked: Callable[[], int]) -> None:
+    """A write that fails in the driver, with no error of a database, leaves no marks."""
+    with pytest.raises(UnicodeEncodeError):
+        Lesson.objects.using(timetable.alias).filter(title="old").update(title="\ud800")
+    assert marked() == 0
+
+
+def test_columns_that_are_not_there_yet(timetable: Timetable, redis_client: Any) -> None:
+    """While a migration runs no old values are read, for their columns may be missing: the whole table is marked."""
+    seen: list[Any] = []
+    receivers.before_migrate()
+    with CaptureQueriesContext(connections[timetable.alias]) as it, transaction.atomic(using=timetable.alias):
+        Lesson.objects.using(timetable.alias).filter(pk=1).update(title="new")
+        seen = [redis_client.get(f"rt:s:{timetable.alias}:app_lesson")[:1]]
+    receivers.on_migrate()
+    assert seen == [b"m"]
+    assert not any(query["sql"].startswith("SELECT") for query in it.captured_queries)
+    assert [timetable.stale(), timetable.group(1)] == [0, ["new"]]
+    timetable.change(title="newer")
+    assert timetable.group(1) == ["newer"]
+
+
+class WithHooks(TestCase):
+    """Hooks as Django's documentation has them counted."""
+
+    databases = {PG}
+
+    def test_the_only_hooks_are_the_projects(self) -> None:
+        """captureOnCommitCallbacks() around a first write finds 0 hooks of ours."""
+        with self.captureOnCommitCallbacks(using=PG) as hooks:
+            Timetable(PG).change(title="new")
+        assert hooks == []

@@ -246,3 +246,20 @@ def test_the_same_said_coarsely():
     it = change(UPDATE, ("red", ONE)).coarse()
     assert (it.names, it.locks, it.complete) == ({"app_badge": {""}}, False, True)
     assert it.names_of_rows([]) == {""}
+
+
+UNNEST = 'INSERT INTO "app_badge" ("id", "owner_id", "label") SELECT * FROM UNNEST((%s)::uuid[], (%s)::bigint[], (%s)::varchar[])'
+
+
+def test_arrays_of_new_rows():
+    """Rows that come as one list for each column are known by their values."""
+    it = change(UNNEST, ([ONE, TWO], [5, 6], ["red", "blue"]))
+    assert it.names["app_badge"] >= {ANY, ID_ONE, ID_TWO, label("red"), label("blue")}
+
+
+@pytest.mark.parametrize(
+    "params", [("{a}", "{5}", "{red}"), ([ONE], [5], "{red}"), ([ONE], [5, 6], ["red"]), ([ONE], [5])], ids=str
+)
+def test_arrays_that_only_the_database_can_read(params):
+    """The text of an array, and lists of unequal length, mark the whole table."""
+    assert change(UNNEST, params).names == {"app_badge": {""}}

@@ -180,3 +180,15 @@ def test_one_that_opens_while_it_closes_is_probed_all_the_same(heard):
     back.set()
     assert [heard.get(timeout=PATIENCE)[2] for _ in range(4)] == ["open", "closed", "open", "closed"]
     assert breaker.is_open is False
+
+
+def test_without_a_thread_it_stays_closed(breaker, heard, monkeypatch):
+    """Where no thread can be had to probe, it does not open: nobody would ever close it."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    breaker.failed(timed_out=True)
+    assert breaker.is_open is False
+    assert heard.empty()

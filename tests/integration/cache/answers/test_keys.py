@@ -249,3 +249,11 @@ def test_a_get_and_a_bulk_share_entries(school, cost):
             assert manager.get(pk=each.pk) == manager.get(id=each.pk) == each
         assert manager.get(slug="lesson-1") == school.list[1]
     assert (it.queries, it.outcomes) == (0, [("get", "hit")] * 25)
+
+
+def test_in_bulk_by_instances_of_a_key_that_is_a_relation(school):
+    """in_bulk() of instances, where Django takes them for their keys, gives the keys back, on a hit and on a miss."""
+    wanted = Author.objects.using(school.alias).in_bulk([school.students[1]])
+    assert list(wanted) == [school.students[1].pk]
+    for _ in range(2):
+        assert Author.cached.db_manager(school.alias).in_bulk([school.students[1]]) == wanted

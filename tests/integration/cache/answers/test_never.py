@@ -8,10 +8,10 @@ import pytest
 from django.db import connections, transaction
 from django.db.models import CharField, Exists, FloatField, Func, Max, OuterRef, Sum
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Now, Random
+from django.db.models.functions import Cast, Now, Random
 
-from redis_toolkit.cache import CachedQuerySet
-from tests.app.models import Everything, Group, Lesson, Season, Student, Unwatched
+from redis_toolkit.cache import CachedQuerySet, plans
+from tests.app.models import Event, Everything, Group, Lesson, Season, Student, Unwatched
 from tests.school import ALIASES
 
 ENTRIES = "rt:[qrf]:*"
@@ -186,3 +186,31 @@ def test_databases_are_apart(school, cost):
         with pytest.raises(Lesson.DoesNotExist):
             Lesson.cached.db_manager(other).get(pk=school.list[0].pk)
         assert Lesson.cached.db_manager(school.alias).get(pk=school.list[0].pk) == school.list[0]
+
+
+CHANGING = {
+    "default": ("julianday", "total_changes", "sqlite_version"),
+    "postgres": ("timeofday", "random_normal", "gen_random_uuid"),
+}
+
+
+def test_functions_that_nobody_knows(school, settings, cost, caplog):
+    """A function that the toolkit does not know may tell the time: not cached, unless the project says it does not."""
+
+    def ask():
+        for name in CHANGING[school.alias]:
+            asked = Cast(Func(function=name), output_field=CharField())
+            list(Event.cached.db_manager(school.alias).annotate(x=asked).values_list("x")[:1])
+
+    with caplog.at_level(logging.INFO, "redis_toolkit.cache"), cost() as it:
+        ask()
+        ask()
+    assert (it.outcomes, it.queries) == ([], 6)
+    assert f"calls {CHANGING[school.alias][0]}(), which may answer differently each time" in caplog.text
+    plans.forget()
+    settings.REDIS_TOOLKIT_FUNCTIONS = [name.upper() for name in CHANGING[school.alias]]
+    with cost() as it:
+        ask()
+        ask()
+    assert [outcome for _, outcome in it.outcomes] == ["miss"] * 3 + ["hit"] * 3
+    plans.forget()

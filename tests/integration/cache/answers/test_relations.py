@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from django.db.models import Count, Prefetch
+from django.db import router
+from django.db.models import Count, Prefetch, QuerySet
 
+from redis_toolkit.cache import CachedQuerySet
 from tests.app.models import (
     Album,
     Author,
@@ -211,3 +213,69 @@ def test_related_managers_of_a_cached_default_manager(school, ask):
         patch.setattr("redis_toolkit.cache.querysets.CachedQuerySet._cache_mode", "off")
         wanted = outcome(ask, ours)
     assert all(same(wanted, each) for each in found), (wanted, found)
+
+
+@pytest.fixture
+def elsewhere(school):
+    """A lesson of one group on the other database."""
+    other = "postgres" if school.alias == "default" else "default"
+    group = Group.objects.using(other).create(code="elsewhere")
+    teacher = Teacher.objects.using(other).create(name="elsewhere")
+    lesson = Lesson.objects.using(other).create(title="elsewhere", slug="elsewhere", group=group, teacher=teacher)
+    yield other
+    lesson.delete()
+    group.delete()
+    teacher.delete()
+
+
+def test_a_queryset_that_was_fetched_from_elsewhere(school, elsewhere):
+    """A queryset lent to a Prefetch on another database is what it was before."""
+
+    def ask(manager):
+        manager.filter(period__gte=0)
+        base = manager.all()
+        fetched = Prefetch("lessons", queryset=base.filter(period__gte=0))
+        list(Group.objects.using(elsewhere).prefetch_related(fetched))
+        return base._db, dict(base._hints)
+
+    assert ask(Lesson.cached.all()) == ask(Lesson.objects.all()) == (None, {})
+
+
+def test_clones_of_a_queryset_that_was_evaluated(school, elsewhere, cost, redis_client):
+    """What is fetched beside follows the clone: its database, its mode and its ttl."""
+    asked = CachedQuerySet(Group, using=school.alias).prefetch_related("lessons").order_by("pk")
+    list(asked)
+    there = [[lesson.title for lesson in group.lessons.all()] for group in asked.using(elsewhere)]
+    assert there[-1] == ["elsewhere"]
+    with cost() as it:
+        list(asked.nocache())
+    assert it.outcomes == []
+    redis_client.flushall()
+    list(asked.cache(ttl=5))
+    assert max(redis_client.pttl(key) for key in redis_client.keys("rt:q:*")) <= 5000
+
+
+def test_what_is_fetched_beside_is_refreshed_too(school, cost):
+    """refresh() reaches a step whose default manager is cached by itself."""
+    albums = CachedQuerySet(Album, using=school.alias).prefetch_related("badges")
+    list(albums)
+    with cost() as it:
+        list(albums.refresh())
+    assert [outcome for _, outcome in it.outcomes] == ["miss", "miss"]
+
+
+def test_routers_decide_where_relations_are_read(school, elsewhere, monkeypatch):
+    """What is fetched beside is read where a router sends it, as Django does."""
+
+    class Away:
+        def db_for_read(self, model, **_):
+            return elsewhere if model is Room else None
+
+        db_for_write = db_for_read
+
+    room = Room.objects.using(elsewhere).create(pk=school.rooms[0].pk, code="elsewhere")
+    monkeypatch.setattr(router, "routers", [Away()])
+    for kind in (QuerySet, CachedQuerySet):
+        asked = kind(Lesson, using=school.alias).filter(room=room.pk).prefetch_related("room")
+        assert {lesson.room.code for lesson in asked} == {"elsewhere"}
+    room.delete()

@@ -184,3 +184,18 @@ def test_an_empty_answer_first(school, cost, ask):
                 assert len(ask(side, False, school))
             assert it.queries == queries
         assert list(ask(side, True, school)) == []
+
+
+UNION = {
+    "counted": lambda q: q.values_list("title").union(q.values_list("title")).order_by("pk").count(),
+    "exists": lambda q: q.order_by("pk").union(q.order_by("pk")).exists(),
+    "no such field": lambda q: q.filter(notes__contains={"a": 1}).aggregate(n=Count("nothing")),
+}
+
+
+@pytest.mark.parametrize("ask", UNION.values(), ids=UNION)
+def test_what_compiles_only_in_part(school, ask):
+    """Where Django compiles less than the whole query, or says something else, so do we."""
+    wanted = outcome(ask, school.lessons)
+    for _ in range(2):
+        assert same(wanted, outcome(ask, school.as_cached().lessons))

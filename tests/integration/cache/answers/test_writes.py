@@ -6,9 +6,9 @@ import datetime
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db.models import F
+from django.db.models import CharField, Count, F, Func, Value
 
-from redis_toolkit.cache import invalidate
+from redis_toolkit.cache import CachedQuerySet, invalidate
 from tests.app.models import (
     Badge,
     Cafe,
@@ -302,3 +302,37 @@ def test_generic_relations(school):
     check(["newer", "t0"])
     tag.delete()
     check(["t0"])
+
+
+def test_a_group_of_nothing_is_not_the_row(school):
+    """An aggregate over no row gives one row all the same, which does not mean that the row is there."""
+    key = Student.objects.using(school.alias).order_by("-pk")[0].pk + 1
+
+    def ask(students):
+        return list(students.filter(pk=key).annotate(x=Value(1)).values("x").annotate(n=Count("pk")))
+
+    cached, plain = CachedQuerySet(Student, using=school.alias), Student.objects.using(school.alias)
+    assert ask(cached) == ask(plain)
+    made = plain.create(pk=key, name="new") if school.alias == "default" else plain.create(name="new")
+    assert made.pk == key
+    assert ask(cached) == ask(plain)
+    made.delete()
+
+
+def test_many_rows_of_one_are_not_the_rows_of_others(school):
+    """A function that makes three rows of one does not make up for the row that is missing."""
+    if school.alias == "default":
+        # SQLite has no such function in a SELECT.
+        return
+    plain, cached = Event.objects.using(school.alias), Event.cached.db_manager(school.alias)
+    there = plain.create(name="x", data=["a", "b", "c"])
+
+    def ask(events):
+        parts = Func(F("data"), function="jsonb_array_elements_text", output_field=CharField())
+        return sorted(events.filter(pk__in=[there.pk, there.pk + 1]).annotate(w=parts).values_list("pk", "w"))
+
+    assert ask(cached) == ask(plain)
+    made = plain.create(name="new", data=["z"])
+    assert made.pk == there.pk + 1
+    assert ask(cached) == ask(plain)
+    plain.filter(pk__in=[there.pk, made.pk]).delete()
