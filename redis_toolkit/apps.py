@@ -20,10 +20,12 @@ class RedisToolkitConfig(AppConfig):
     def ready(self) -> None:
         """Watch the connections that are open and those to come."""
         from redis_toolkit.cache import receivers
-        from redis_toolkit.checks import check_settings
+        from redis_toolkit.checks import check_databases, check_server, check_settings
         from redis_toolkit.signals import breaker_changed
 
         register(check_settings, Tags.caches)
+        register(check_databases, Tags.database)
+        register(check_server, Tags.caches, deploy=True)
         connection_created.connect(receivers.on_connection, dispatch_uid="redis_toolkit.watch")
         for connection in connections.all(initialized_only=True):
             receivers.on_connection(sender=type(connection), connection=connection)

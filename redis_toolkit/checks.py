@@ -4,19 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
+from django.db import connections, router
+from django.utils.module_loading import import_string
 
+from redis_toolkit.cache import outbox
+from redis_toolkit.cache.tables import models_named
 from redis_toolkit.conf import PREFIX, Settings, settings
+from redis_toolkit.core.connections import link, pack, pool_of
+from redis_toolkit.exceptions import Misconfigured, RedisToolkitError
 
-__all__ = ["check_settings"]
+__all__ = ["check_databases", "check_server", "check_settings"]
+
+#: Seconds. A transaction of a web request may well take this long.
+SHORTEST_MARK: Final = 5
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
     """Unknown names, values that cannot be, and settings that do not go together."""
-    return [*_unknown(), *_invalid(), *_alias(), *_lives(), *_sqlite()]
+    return [*_unknown(), *_invalid(), *_alias(), *_names(), *_lives(), *_sqlite(), *_replicas()]
+
+
+def check_databases(
+    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django's signature
+    databases: Sequence[str] | None = None,
+    **_: Any,
+) -> list[CheckMessage]:
+    """Databases without the outbox. Run by ``check --database``, as Django runs whatever looks into databases."""
+    return [
+        Warning(
+            f"The database {alias!r} has no outbox.",
+            hint=f"Run manage.py migrate redis_toolkit --database={alias}. Without it, what was written while Redis was"
+            " away is known to the writing process alone.",
+            id="redis_toolkit.W003",
+        )
+        for alias in databases or ()
+        if not outbox.is_there(connections[alias])
+    ]
+
+
+def check_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
+    """What the server evicts first. Run by ``check --deploy``, for it asks the server."""
+    try:
+        info = link().ask(pack(("INFO", "memory"))).decode()
+    except RedisToolkitError as error:
+        return [Warning(f"Redis does not answer: {error}", hint="Is LOCATION right?", id="redis_toolkit.W006")]
+    if "maxmemory_policy:volatile-ttl" not in info:
+        return []
+    return [
+        Warning(
+            "The server evicts what expires first (volatile-ttl), and marks expire before anything else.",
+            hint="Set maxmemory-policy to allkeys-lru or allkeys-lfu: a lost mark is one of the two faults that"
+            " together make old answers possible.",
+            id="redis_toolkit.W007",
+        )
+    ]
 
 
 def _unknown() -> list[CheckMessage]:
@@ -24,7 +69,8 @@ def _unknown() -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for name in (name for name in Settings.given() if name.removeprefix(PREFIX) not in known):
         # With the prefix that all share, any two names would be alike.
-        close = get_close_matches(name.removeprefix(PREFIX), known, n=1)
+        short = name.removeprefix(PREFIX)
+        close = get_close_matches(short, known, n=1) or [each for each in known if each.endswith(f"_{short}")]
         hint = f"Did you mean {PREFIX}{close[0]}?" if close else "See the settings reference for the names there are."
         found.append(Error(f"{name} is not a setting of redis_toolkit.", hint=hint, id="redis_toolkit.E001"))
     return found
@@ -43,31 +89,78 @@ def _invalid() -> list[CheckMessage]:
 
 
 def _alias() -> list[CheckMessage]:
+    hint = "Add it with BACKEND 'django_redis.cache.RedisCache', or name another in REDIS_TOOLKIT_ALIAS."
     cache = Settings.caches().get(settings.ALIAS)
-    if cache is not None and "django_redis" in str(cache.get("BACKEND", "")):
-        return []
-    what = "is not in CACHES" if cache is None else "is not a django-redis cache"
-    return [
-        Error(
-            f"The alias {settings.ALIAS!r} {what}.",
-            hint="Add it with BACKEND 'django_redis.cache.RedisCache', or name another in REDIS_TOOLKIT_ALIAS.",
-            id="redis_toolkit.E003",
-        )
-    ]
+    if cache is None or "django_redis" not in str(cache.get("BACKEND", "")):
+        what = "is not in CACHES" if cache is None else "is not a django-redis cache"
+        return [Error(f"The alias {settings.ALIAS!r} {what}.", hint=hint, id="redis_toolkit.E003")]
+    try:
+        pool_of(settings.ALIAS)
+    except Misconfigured as error:
+        hint = "An address is redis://host:6379/0, rediss://… with TLS, or unix:///path."
+        return [Error(str(error), hint=hint, id="redis_toolkit.E007")]
+    return []
+
+
+def _names() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if Settings.WATCH.valid(settings.WATCH):
+        every = [model._meta.label for model in apps.get_models()]
+        for name in settings.WATCH:
+            if not models_named(name):
+                close = get_close_matches(name, every, n=1)
+                hint = f"Did you mean {close[0]!r}?" if close else "Name it as app.Model, or by the table of a model."
+                message = f"REDIS_TOOLKIT_WATCH names {name!r}, which is no model and no model's table."
+                found.append(Error(message, hint=hint, id="redis_toolkit.E005"))
+    if settings.TENANT is not None and Settings.TENANT.valid(settings.TENANT):
+        try:
+            import_string(settings.TENANT)
+        except ImportError as error:
+            message = f"REDIS_TOOLKIT_TENANT cannot be imported: {error}"
+            hint = "It is the dotted path of a callable that takes a database alias."
+            found.append(Error(message, hint=hint, id="redis_toolkit.E006"))
+    return found
 
 
 def _lives() -> list[CheckMessage]:
-    try:
-        if settings.MARK_TTL <= settings.CACHE_TTL:
-            return []
-    except TypeError:
+    if not (Settings.MARK_TTL.valid(settings.MARK_TTL) and Settings.CACHE_TTL.valid(settings.CACHE_TTL)):
+        return []
+    found: list[CheckMessage] = []
+    if settings.MARK_TTL > settings.CACHE_TTL:
+        found.append(
+            Warning(
+                "REDIS_TOOLKIT_MARK_TTL is longer than REDIS_TOOLKIT_CACHE_TTL.",
+                hint="A writer that dies would keep its rows out of the cache for longer than they may live there.",
+                id="redis_toolkit.W001",
+            )
+        )
+    if settings.MARK_TTL < SHORTEST_MARK:
+        found.append(
+            Warning(
+                f"REDIS_TOOLKIT_MARK_TTL is under {SHORTEST_MARK} seconds.",
+                hint="It must be longer than any transaction: a mark that runs out before the commit lets others store"
+                " what was true before it.",
+                id="redis_toolkit.W004",
+            )
+        )
+    return found
+
+
+def _replicas() -> list[CheckMessage]:
+    by_place: dict[tuple[str, str], list[str]] = {}
+    for alias, database in Settings.databases().items():
+        place = str(database.get("ENGINE", "")), str(database.get("NAME", ""))
+        by_place.setdefault(place, []).append(alias)
+    copies = [aliases for (engine, _), aliases in by_place.items() if len(aliases) > 1 and "sqlite3" not in engine]
+    if settings.REPLICA_LAG or not copies or not router.routers:
         return []
     return [
         Warning(
-            "REDIS_TOOLKIT_MARK_TTL is longer than REDIS_TOOLKIT_CACHE_TTL.",
-            hint="A writer that dies would keep its rows out of the cache for longer than they may live there.",
-            id="redis_toolkit.W001",
+            f"A router chooses among {', '.join(map(repr, aliases))}, and REDIS_TOOLKIT_REPLICA_LAG is 0.",
+            hint="Reads that go to a replica are not cached. Say by how many seconds it may lag.",
+            id="redis_toolkit.W005",
         )
+        for aliases in copies
     ]
 
 

@@ -153,7 +153,7 @@ class Settings:
     OUTBOX_ROWS = Setting(
         10_000,
         "Rows of the outbox above which those of a table are replaced by one that drops everything of it.",
-        must="a whole number",
+        must="a whole number, 1 or more",
         valid=_whole,
     )
     TENANT = Setting[str | None](
@@ -180,13 +180,13 @@ class Settings:
     MAX_ENTRY_BYTES = Setting(
         1024 * 1024,
         "Largest entry in bytes; a larger answer is not cached.",
-        must="a whole number of bytes",
+        must="a whole number of bytes, 1 or more",
         valid=_whole,
     )
     COMPRESS_ABOVE = Setting[int | None](
         None,
         "Payloads above this many bytes are compressed (zlib). None: never.",
-        must="None or a whole number of bytes",
+        must="None or a whole number of bytes, 1 or more",
         valid=_size_or_none,
     )
     CONNECT_TIMEOUT = Setting(
@@ -204,7 +204,7 @@ class Settings:
     BREAKER_FAILURES = Setting(
         3,
         "Refused or broken connections in a row that open the breaker. A time-out opens it at once.",
-        must="a whole number",
+        must="a whole number, 1 or more",
         valid=_whole,
     )
     BREAKER_RETRY = Setting(

@@ -16,11 +16,11 @@ from django.db.models.query import (
     ValuesListIterable,
 )
 
+from redis_toolkit.cache.databases import logical_name, primary_of
 from redis_toolkit.cache.instances import link_known
 from redis_toolkit.cache.locations import Location, locate
 from redis_toolkit.cache.plans import Shape
 from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source, ask
-from redis_toolkit.cache.tables import logical_name, primary_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.models import Field
 
 from redis_toolkit.cache.columns import namer_of
+from redis_toolkit.cache.tables import NOT_INSTALLED
 from redis_toolkit.core.codecs import unsupported_reason
 
 __all__ = ["problems"]
@@ -18,6 +20,8 @@ __all__ = ["problems"]
 def problems(manager: Any) -> list[checks.CheckMessage]:
     """What is wrong with the declaration of ``manager``, as system check messages."""
     found: list[checks.CheckMessage] = []
+    if not apps.is_installed("redis_toolkit"):
+        found.append(checks.Error(NOT_INSTALLED, hint="Add it.", obj=manager.model, id="redis_toolkit.E004"))
     for names in manager.by:
         found += _problems_of(manager, names)
     for field in manager.model._meta.concrete_fields:

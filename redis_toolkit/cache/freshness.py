@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from math import inf
 
 __all__ = ["jittered", "seconds", "stamp_life"]
@@ -10,10 +11,10 @@ __all__ = ["jittered", "seconds", "stamp_life"]
 
 def seconds(ttl: float | timedelta) -> float:
     """A life as seconds. Raises ValueError if it is not positive."""
-    value = ttl.total_seconds() if isinstance(ttl, timedelta) else float(ttl)
-    if not 0 < value < inf:
+    value: object = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool) or not 0 < value < inf:
         raise ValueError(f"A ttl is a positive number of seconds or a timedelta, not {ttl!r}.")
-    return value
+    return float(value)
 
 
 def jittered(ttl: float, jitter: float, dice: float) -> int:

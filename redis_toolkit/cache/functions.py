@@ -11,9 +11,10 @@ from typing import ParamSpec, TypeVar
 from django.db import router
 from django.db.models import Model
 
+from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.freshness import seconds
 from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source, ask
-from redis_toolkit.cache.tables import ANY, logical_name, tables
+from redis_toolkit.cache.tables import ANY, tables
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import decode_value, encode_value
@@ -37,6 +38,8 @@ def cached(
     Misconfigured, at the first call, for a model that is not watched. The models must live on one database.
     """
     life = None if ttl is None else seconds(ttl)
+    if isinstance(depends_on, type):
+        raise Misconfigured(f"depends_on is a list of models: depends_on=[{depends_on.__name__}].")
     if not depends_on:
         raise Misconfigured(
             "@cached needs at least one model in depends_on: without one nothing would ever end an answer."

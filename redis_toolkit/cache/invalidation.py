@@ -27,6 +27,8 @@ def invalidate(target: type[Model] | Model, /, *, using: str | None = None, **by
     is not watched and for values that are not declared; both would otherwise do nothing, silently.
     """
     model = target if isinstance(target, type) else type(target)
+    if not issubclass(model, Model):
+        raise Misconfigured(f"invalidate() takes a model or an instance of one, not {target!r}.")
     alias = using or router.db_for_write(model, **({} if isinstance(target, type) else {"instance": target}))
     names: dict[str, set[str]] = {}
     for each in (model, *model._meta.all_parents):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.dependencies import names_of
 from redis_toolkit.cache.plans import Plan, plan_for
 from redis_toolkit.cache.reading import Source
-from redis_toolkit.cache.tables import logical_name
 from redis_toolkit.cache.traces import Trace
 from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import encode_value

@@ -21,6 +21,7 @@ from redis_toolkit.cache.querysets import CachedQuerySet
 from redis_toolkit.cache.rows import ABSENT, rows_of
 from redis_toolkit.cache.tracing import has_own
 from redis_toolkit.conf import settings
+from redis_toolkit.exceptions import Misconfigured
 
 __all__ = ["CacheManager"]
 
@@ -40,6 +41,8 @@ class CacheManager(_Manager[M]):
 
     def __init__(self, *, ttl: float | timedelta | None = None, by: Iterable[str | Sequence[str]] = ()) -> None:
         super().__init__()
+        if isinstance(by, str):
+            raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
         self.ttl = None if ttl is None else seconds(ttl)
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by

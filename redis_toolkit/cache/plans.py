@@ -15,10 +15,10 @@ from django.db import DatabaseError, connections
 from django.db.models.sql.query import Query
 
 from redis_toolkit.cache import volatility
+from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.dependencies import Recipe, recipe_of
 from redis_toolkit.cache.identity import Description, Opaque, Uncacheable, describe
 from redis_toolkit.cache.instances import Builder
-from redis_toolkit.cache.tables import logical_name
 from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import RowsCodec, column_for, encode_value
 from redis_toolkit.exceptions import CodecError

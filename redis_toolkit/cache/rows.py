@@ -10,9 +10,10 @@ from django.db.models.sql.query import Query
 
 from redis_toolkit.cache.answers import execute, pack_rows, read_rows
 from redis_toolkit.cache.columns import plain_type, stored_field
+from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.plans import Shape
 from redis_toolkit.cache.reading import Loaded, Question, Source, ask
-from redis_toolkit.cache.tables import ANY, NEW, By, Table, logical_name, tables, tables_with_key_of
+from redis_toolkit.cache.tables import ANY, NEW, By, Table, tables, tables_with_key_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
 from redis_toolkit.exceptions import CodecError

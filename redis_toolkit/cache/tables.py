@@ -21,29 +21,35 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.models import Field, Model, UniqueConstraint
-from django.utils.module_loading import import_string
 
+from redis_toolkit.cache import databases
 from redis_toolkit.cache.cascades import tables_below
 from redis_toolkit.cache.columns import Namer, namer_of
+from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
+from redis_toolkit.exceptions import Misconfigured
 
 __all__ = [
     "ANY",
     "NEW",
+    "NOT_INSTALLED",
     "By",
     "Table",
     "Tables",
     "by_of",
     "forget",
-    "logical_name",
-    "primary_of",
+    "models_named",
     "tables",
     "tables_with_key_of",
 ]
 
+NOT_INSTALLED: Final = (
+    "There is a CacheManager, but 'redis_toolkit' is not in INSTALLED_APPS, so no write would ever end what is cached."
+)
 ANY: Final = "*"
 NEW: Final = "new"
 
@@ -102,8 +108,10 @@ class Table:
 
     def _wanted(self, wanted: Wanted, vendor: str) -> By | None:
         # Names are the declaring model's: another model may call the same column otherwise.
-        fields = [field for name in wanted.names if isinstance(field := wanted.model._meta.get_field(name), Field)]
-        if len(fields) < len(wanted.names) or any(field.model._meta.db_table != self.name for field in fields):
+        fields = [field for name in wanted.names if (field := _field(wanted.model, name)) is not None]
+        if not fields or len(fields) < len(wanted.names):
+            return None
+        if any(field.model._meta.db_table != self.name for field in fields):
             return None
         return self._by(fields, vendor, unique=wanted.unique)
 
@@ -139,42 +147,6 @@ def tables_with_key_of(model: type[Model]) -> set[str]:
         found.add(parent._meta.db_table)
         link = parent._meta.pk
     return found
-
-
-def logical_name(alias: str) -> str:
-    """The part of a key that says which data it speaks of: the database, and the tenant if there are several.
-
-    Two aliases of one database have one name, that of the first.
-    """
-    name = _logical.get(alias) or _logical.setdefault(alias, keys.escape(_first_alias(alias)))
-    if settings.TENANT is None:
-        return name
-    tenant: str = import_string(settings.TENANT)(alias)
-    return keys.escape(f"{name}@{tenant}")
-
-
-_logical: dict[str, str] = {}
-_ADDRESS: Final = ("ENGINE", "HOST", "PORT", "NAME")
-
-
-def primary_of(alias: str) -> str:
-    """The alias that ``alias`` copies: one of the same engine and name elsewhere, or the one its tests mirror."""
-    primary = _primaries.get(alias)
-    if primary is None:
-        mirrored = connections.settings[alias].get("TEST", {}).get("MIRROR")
-        primary = _primaries.setdefault(alias, mirrored or _first_alias(alias, ("ENGINE", "NAME")))
-    return primary
-
-
-_primaries: dict[str, str] = {}
-
-
-def _first_alias(alias: str, address: Sequence[str] = _ADDRESS) -> str:
-    own = [connections.settings[alias].get(part) for part in address]
-    return next(
-        other for other in connections.settings
-        if other == alias or [connections.settings[other].get(part) for part in address] == own
-    )  # fmt: skip
 
 
 def _wanted_by(model: type[Model]) -> Iterator[Wanted]:
@@ -213,21 +185,14 @@ class Tables:
     """Every watched table, by name, for databases of one vendor."""
 
     def __init__(self, vendor: str) -> None:
+        if not apps.is_installed("redis_toolkit"):
+            raise Misconfigured(NOT_INSTALLED)
         cached = [model for model in apps.get_models(include_auto_created=True) if _cached_managers(model)]
-        watched: dict[type[Model], None] = {}
-        for model in cached:
-            _reach(model, watched)
-            for relation in model._meta.related_objects:
-                _reach(relation.related_model, watched)
-        for name in settings.WATCH:
-            for model in _named(name):
-                _reach(model, watched, named=True)
         wanted = _wanted_by_table(cached)
         self.by_name: dict[str, Table] = {}
-        for model in watched:
+        for model in _watched_by(cached):
             name = model._meta.db_table
-            if name not in self.by_name:
-                self.by_name[name] = Table(model, vendor, wanted.get(name, ()))
+            self.by_name.setdefault(name, Table(model, vendor, wanted.get(name, ())))
         for name, below in tables_below().items():
             if name in self.by_name:
                 self.by_name[name].below = tuple(each for each in below if each in self.by_name)
@@ -235,6 +200,19 @@ class Tables:
         self.named: dict[str, list[str]] = {}
         for name in self.by_name:
             self.named.setdefault(re.split(r'"\."|\.', name)[-1].strip('"`').lower(), []).append(name)
+
+
+def _watched_by(cached: Iterable[type[Model]]) -> dict[type[Model], None]:
+    """Every model whose writes matter to what is cached of these, and those that the project names."""
+    watched: dict[type[Model], None] = {}
+    for model in cached:
+        _reach(model, watched)
+        for relation in model._meta.related_objects:
+            _reach(relation.related_model, watched)
+    for name in settings.WATCH:
+        for model in models_named(name):
+            _reach(model, watched, named=True)
+    return watched
 
 
 def _wanted_by_table(models: Iterable[type[Model]]) -> dict[str, list[Wanted]]:
@@ -246,11 +224,23 @@ def _wanted_by_table(models: Iterable[type[Model]]) -> dict[str, list[Wanted]]:
 
 
 def _owner(model: type[Model], names: Sequence[str]) -> type[Model]:
-    field = model._meta.get_field(names[0])
-    return field.model if isinstance(field, Field) else model
+    field = _field(model, names[0]) if names else None
+    return model if field is None else field.model
 
 
-def _named(name: str) -> list[type[Model]]:
+def _field(model: type[Model], name: str) -> Field[Any, Any] | None:
+    """The field of this name; None, which a system check speaks of, if there is none or it has no column."""
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return field if isinstance(field, Field) else None
+
+
+def models_named(name: object) -> list[type[Model]]:
+    """The models that an entry of ``REDIS_TOOLKIT_WATCH`` means."""
+    if not isinstance(name, str):
+        return []
     models = apps.get_models(include_auto_created=True)
     return [model for model in models if name.lower() in (model._meta.label_lower, model._meta.db_table.lower())]
 
@@ -293,5 +283,4 @@ def tables(alias: str) -> Tables:
 def forget() -> None:
     """Derive the watched tables anew (settings or models changed: only tests do that)."""
     _known.clear()
-    _logical.clear()
-    _primaries.clear()
+    databases.forget()

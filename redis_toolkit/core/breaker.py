@@ -8,6 +8,7 @@ Pattern: M. Nygard, *Release It!*, with the half-open state moved off the reques
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ from redis_toolkit.conf import settings
 from redis_toolkit.signals import breaker_changed
 
 __all__ = ["Breaker"]
+
+_log = logging.getLogger("redis_toolkit.core")
 
 
 class Breaker:
@@ -33,7 +36,7 @@ class Breaker:
         if self._failures:
             self._failures = 0
 
-    def failed(self, *, timed_out: bool) -> None:
+    def failed(self, *, timed_out: bool, error: BaseException | None = None) -> None:
         """A command could not be sent or answered. A time-out opens at once: each further one would cost as much."""
         with self._lock:
             self._failures += 1
@@ -48,6 +51,7 @@ class Breaker:
                 # No thread to be had, or the interpreter is about to end: nobody would ever close it.
                 self.is_open = False
                 return
+        _log.warning("Redis (%r in CACHES) is left alone until it answers again: %s", self.alias, error)
         breaker_changed.send_robust(sender=self, alias=self.alias, state="open")
 
     def close(self) -> None:
@@ -59,6 +63,7 @@ class Breaker:
             self._failures = 0
             # Still under the lock: set later, it might wake, and so end, the thread of a breaker opened meanwhile.
             self._wake.set()
+        _log.warning("Redis (%r in CACHES) is back.", self.alias)
         breaker_changed.send_robust(sender=self, alias=self.alias, state="closed")
 
     def _watch(self) -> None:

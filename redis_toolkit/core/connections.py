@@ -8,14 +8,12 @@ as the command). It raises :class:`StoreUnavailable` or :class:`BreakerOpen`, ne
 from __future__ import annotations
 
 import os
-import socket
-import struct
 import threading
 from collections.abc import Callable
-from hashlib import blake2b
-from typing import Any, Final, cast
+from typing import Any
 
 import hiredis
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
@@ -25,84 +23,14 @@ from redis.retry import Retry
 
 from redis_toolkit.conf import settings
 from redis_toolkit.core.breaker import Breaker
+from redis_toolkit.core.lanes import Lane, pack
 from redis_toolkit.exceptions import BreakerOpen, Misconfigured, StoreUnavailable
 
-__all__ = ["Link", "ScriptMissing", "link", "pack", "reset"]
-
-#: Bytes of the digest that names one run of one server.
-RUN_SIZE: Final = 8
-
-_CHUNK: Final = 65536
-_INCOMPLETE: Final = object()
-
-#: ``pack(("GET", key))``: a command as bytes for :meth:`Link.ask`.
-pack: Final[Callable[[tuple[str | bytes | int, ...]], bytes]] = cast("Any", hiredis.pack_command)
+__all__ = ["Link", "ScriptMissing", "link", "pack", "pool_of", "reset"]
 
 
 class ScriptMissing(StoreUnavailable):
     """The server does not have the Lua script; load it and ask again."""
-
-
-class Lane:
-    """One thread's connection. ``run`` names the run of the server at its other end, as of when it was opened.
-
-    redis-py connects, authenticates and speaks TLS; the exchange itself goes straight to the socket, through the parser
-    that redis-py uses too. That halves the cost of a command.
-    """
-
-    __slots__ = ("connection", "reader", "run", "socket", "trips")
-
-    def __init__(self, connection: AbstractConnection) -> None:
-        connection.connect()
-        self.connection = connection
-        self.socket: Any = connection._sock  # noqa: SLF001 - redis-py has no public way to it
-        self.reader: Any = hiredis.Reader(notEnoughData=_INCOMPLETE)
-        _let_kernel_time_out(self.socket)
-        self.run = b""
-        self.trips = 0
-
-    def exchange(self, data: bytes, replies: int) -> list[Any]:
-        """Send ``data`` and read ``replies`` answers; an error stands in the list. Raises OSError, ProtocolError."""
-        receive, reader = self.socket.recv, self.reader
-        self.trips += 1
-        self.socket.sendall(data)
-        answers: list[Any] = []
-        while len(answers) < replies:
-            answer = reader.gets()
-            if answer is _INCOMPLETE:
-                chunk = receive(_CHUNK)
-                if not chunk:
-                    raise ConnectionResetError("the server closed the connection")
-                reader.feed(chunk)
-            else:
-                answers.append(answer)
-        return answers
-
-    def identify(self) -> None:
-        """Learn which run of which server this is: `run_id` changes at a restart, `master_replid` at a failover."""
-        data = pack(("INFO", "server")) + pack(("INFO", "replication"))
-        names = (b"run_id:", b"master_replid:")
-        answers = [answer for answer in self.exchange(data, 2) if isinstance(answer, bytes)]
-        lines = [line for answer in answers for line in answer.split(b"\r\n") if line.startswith(names)]
-        named = b"trusted" if settings.TRUST_REPLICAS else b"|".join(lines)
-        self.run = blake2b(named, digest_size=RUN_SIZE).digest()
-        self.trips = 0
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.disconnect()
-
-
-def _let_kernel_time_out(sock: Any) -> None:
-    """Give the time-out to the kernel: Python's own costs a poll() before each send and each receive.
-
-    Only for plain sockets: TLS, and gevent's cooperative ones, keep Python's. A time-out is then a BlockingIOError.
-    """
-    if os.name == "posix" and type(sock).__module__ == "socket":
-        limit = struct.pack("ll", *divmod(round(settings.READ_TIMEOUT * 1_000_000), 1_000_000))
-        sock.settimeout(None)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 class Link:
@@ -162,7 +90,8 @@ class Link:
                     answers = self._open().exchange(commands, replies)
         except (RedisError, OSError, hiredis.HiredisError) as error:
             self._drop()
-            self.breaker.failed(timed_out=isinstance(error, RedisTimeoutError | TimeoutError | BlockingIOError))
+            slow = isinstance(error, RedisTimeoutError | TimeoutError | BlockingIOError)
+            self.breaker.failed(timed_out=slow, error=error)
             raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) did not answer: {error}") from error
         except BaseException:
             # An interrupted exchange leaves answers behind that the next command would take for its own.
@@ -207,7 +136,7 @@ class Link:
         return lane
 
     def _connection(self) -> AbstractConnection:
-        pool = _pool(self.alias)
+        pool = pool_of(self.alias)
         options = dict(pool.connection_kwargs)
         options.update(
             socket_connect_timeout=settings.CONNECT_TIMEOUT,
@@ -242,7 +171,8 @@ class Link:
         self._drop()
 
 
-def _pool(alias: str) -> Any:
+def pool_of(alias: str) -> Any:
+    """The connection pool of django-redis for ``alias``; it connects to nothing. Raises Misconfigured."""
     from django.core.cache import InvalidCacheBackendError  # noqa: PLC0415 - needs configured settings
     from django_redis import get_redis_connection  # noqa: PLC0415
 
@@ -254,9 +184,12 @@ def _pool(alias: str) -> Any:
             " name another alias in REDIS_TOOLKIT_ALIAS."
         )
         raise Misconfigured(message) from error
+    except (ImportError, ImproperlyConfigured) as error:
+        raise Misconfigured(f"CACHES[{alias!r}] cannot be used: {error}") from error
     except ValueError:
         # Not chained: the parser quotes what it takes for the port, which may be part of a password.
-        raise Misconfigured(f"LOCATION of CACHES[{alias!r}] is no address. Percent-encode its password.") from None
+        message = f"LOCATION of CACHES[{alias!r}] is no address: redis://host:6379/0. Percent-encode its password."
+        raise Misconfigured(message) from None
 
 
 _links: dict[str, Link] = {}

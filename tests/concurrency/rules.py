@@ -10,7 +10,8 @@ from django.db.models import Model
 
 from redis_toolkit.cache import bulk, changes, debts, outbox, reading, transactions, watch
 from redis_toolkit.cache.reading import Reader
-from redis_toolkit.core.connections import Lane, Link, pack
+from redis_toolkit.core.connections import Link, pack
+from redis_toolkit.core.lanes import Lane
 
 __all__ = ["RULES", "leave_out"]
 

@@ -18,7 +18,8 @@ from typing import Any
 import hiredis
 import pytest
 
-from redis_toolkit.core.connections import RUN_SIZE, Link, link, pack
+from redis_toolkit.core.connections import Link, link, pack
+from redis_toolkit.core.lanes import RUN_SIZE
 from redis_toolkit.exceptions import BreakerOpen, Misconfigured, StoreUnavailable
 from redis_toolkit.signals import breaker_changed
 from tests import servers
@@ -461,7 +462,10 @@ def test_a_location_that_is_no_address_is_told_without_its_password(settings):
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": location}}
     with pytest.raises(Misconfigured, match=r"CACHES\['default'\]") as raised:
         link().ask(PING)
-    assert str(raised.value) == "LOCATION of CACHES['default'] is no address. Percent-encode its password."
+    assert (
+        str(raised.value)
+        == "LOCATION of CACHES['default'] is no address: redis://host:6379/0. Percent-encode its password."
+    )
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
 from redis_toolkit.cache.stamps import ensure, mark, new_transaction_id
 from redis_toolkit.core.codecs import decode_value, encode_value
-from redis_toolkit.core.connections import RUN_SIZE, link, pack
+from redis_toolkit.core.connections import link, pack
+from redis_toolkit.core.lanes import RUN_SIZE
 from redis_toolkit.exceptions import CodecError
 
 FINGERPRINT, RUN = b"finger/1", b"run-no-1"

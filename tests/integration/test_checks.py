@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,19 @@ from django.apps import apps
 from django.contrib.postgres.fields import ArrayField, IntegerRangeField
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
-from django.db import connections, models
+from django.db import connections, models, router
 from django.test.utils import isolate_apps
 
-from redis_toolkit.cache import CacheManager
+from redis_toolkit.cache import CacheManager, outbox
+from redis_toolkit.checks import _replicas, check_databases, check_server
 from redis_toolkit.conf import Settings
 from tests.app.models import Cafe, Lesson
 
 ROOT = Path(__file__).parents[2]
-IDS = ["E001", "E002", "E003", "E010", "E011", "E012", "W001", "W002"]
+IDS = [
+    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E010", "E011", "E012", "W001", "W002", "W003", "W004",
+    "W005", "W006", "W007",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -214,6 +221,150 @@ def test_no_w002(ours, settings, monkeypatch, mode):
     """With its lock SQLite is fine, in whatever letters it is asked for."""
     monkeypatch.setitem(settings.DATABASES["default"], "OPTIONS", {"transaction_mode": mode})
     assert ours() == []
+
+
+PROJECT = """
+import django
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="x", INSTALLED_APPS={apps}, USE_TZ=True,
+    DATABASES={{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:",
+                             "OPTIONS": {{"transaction_mode": "IMMEDIATE"}}}}}},
+    CACHES={{"default": {{"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}}}},
+    {more}
+)
+django.setup()
+from django.core.management import call_command
+{then}
+"""
+MODELS = """
+from django.db import models
+from redis_toolkit.cache import CacheManager
+
+class Group(models.Model):
+    name = models.CharField(max_length=9)
+    cached = CacheManager(by={by})
+"""
+
+
+def new_project(home: Path, *, by: str = "[]", installed: bool = True, more: str = "", then: str = "") -> str:
+    """What a new project with one cached model prints for ``manage.py check``, or whatever is run ``then``."""
+    (home / "school").mkdir(exist_ok=True)
+    (home / "school" / "__init__.py").touch()
+    (home / "school" / "models.py").write_text(MODELS.format(by=by))
+    apps = ["school", *(["redis_toolkit"] if installed else [])]
+    script = PROJECT.format(apps=apps, more=more, then=then or 'call_command("check")')
+    environment = {"PYTHONPATH": f"{home}{os.pathsep}{ROOT}", "PATH": ""}
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=home, env=environment, capture_output=True, text=True, check=False
+    )
+    return result.stdout + result.stderr
+
+
+def test_e004(tmp_path):
+    """A cached model without the app, whose writes nobody would see, is an error; so is the first cached read."""
+    assert "redis_toolkit.E004" in new_project(tmp_path, installed=False)
+    read = "from school.models import Group; Group.cached.count()"
+    said = "Misconfigured: There is a CacheManager, but 'redis_toolkit' is not in INSTALLED_APPS"
+    assert said in new_project(tmp_path, installed=False, then=read)
+
+
+@pytest.mark.parametrize(
+    ("by", "says"),
+    [
+        ('["grop"]', "redis_toolkit.E011"),
+        ('[("name", "nope")]', "redis_toolkit.E011"),
+        ('["group__name"]', "redis_toolkit.E011"),
+        ('["pk"]', "redis_toolkit.E011"),
+        ("[[]]", "redis_toolkit.E012"),
+        ('"name"', "Misconfigured: `by` is a list of fields, or of tuples of fields: by=['name']."),
+    ],
+)
+def test_a_wrong_by_in_a_new_project(tmp_path, by, says):
+    """What is wrong with ``by`` from the start is told by the check, not by a traceback of ours."""
+    assert says in new_project(tmp_path, by=by)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (
+            '["school.Grup"]',
+            "'school.Grup', which is no model and no model's table.\n\tHINT: Did you mean 'school.Group'?",
+        ),
+        ('["nowhere_at_all"]', "HINT: Name it as app.Model, or by the table of a model."),
+        ('["x", 5]', "redis_toolkit.E002"),
+    ],
+)
+def test_e005(tmp_path, names, says):
+    """Watched names that mean nothing, with the one that was probably meant."""
+    found = new_project(tmp_path, more=f"REDIS_TOOLKIT_WATCH={names}")
+    assert says in found
+    assert ("redis_toolkit.E005" in found) is ("E002" not in says)
+
+
+def test_e006(ours, settings):
+    """A tenant function that cannot be imported."""
+    settings.REDIS_TOOLKIT_TENANT = "nowhere.at.all"
+    hint = "It is the dotted path of a callable that takes a database alias."
+    assert ours() == [("E006", "REDIS_TOOLKIT_TENANT cannot be imported: No module named 'nowhere'", hint)]
+
+
+@pytest.mark.parametrize("location", ["127.0.0.1:6379", "", "redis://:a/b@127.0.0.1:6379/0"])
+def test_e007(ours, settings, location):
+    """An address that is none."""
+    settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "LOCATION": location}}
+    ((identity, message, hint),) = ours()
+    assert (identity, "CACHES['default']" in message) == ("E007", True)
+    assert hint == "An address is redis://host:6379/0, rediss://… with TLS, or unix:///path."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_w003(monkeypatch):
+    """A database without the outbox."""
+    assert check_databases(None, databases=["default"]) == []
+    monkeypatch.setattr(outbox, "TABLE", "nobody_made_it")
+    outbox.forget()
+    (found,) = check_databases(None, databases=["default"])
+    assert (found.id, found.msg) == ("redis_toolkit.W003", "The database 'default' has no outbox.")
+    assert "migrate redis_toolkit --database=default" in found.hint
+    monkeypatch.undo()
+    outbox.forget()
+
+
+def test_w004(ours, settings):
+    """A mark that runs out under a transaction."""
+    settings.REDIS_TOOLKIT_MARK_TTL = 4
+    assert [found[:2] for found in ours()] == [("W004", "REDIS_TOOLKIT_MARK_TTL is under 5 seconds.")]
+
+
+def test_w005(ours, settings, monkeypatch):
+    """Routers, two aliases of one database's name, and nothing said about how much the second lags."""
+    monkeypatch.setitem(settings.DATABASES, "copy", {**settings.DATABASES["postgres"], "HOST": "elsewhere"})
+    assert _replicas() == []
+    monkeypatch.setattr(router, "routers", [object()])
+    (found,) = _replicas()
+    message = "A router chooses among 'postgres', 'copy', and REDIS_TOOLKIT_REPLICA_LAG is 0."
+    assert (found.id, found.msg) == ("redis_toolkit.W005", message)
+    settings.REDIS_TOOLKIT_REPLICA_LAG = 1
+    assert _replicas() == []
+
+
+def test_w006(settings):
+    """A server that does not answer."""
+    away = {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {**settings.CACHES, "default": away}
+    (found,) = check_server(None)
+    assert (found.id, found.msg.startswith("Redis does not answer")) == ("redis_toolkit.W006", True)
+
+
+def test_w007(valkey, redis_client):
+    """A server that evicts marks before all else."""
+    assert check_server(None) == []
+    redis_client.config_set("maxmemory-policy", "volatile-ttl")
+    (found,) = check_server(None)
+    assert found.id == "redis_toolkit.W007"
+    assert "allkeys-lru" in found.hint
 
 
 def test_ids_are_unique_and_documented():

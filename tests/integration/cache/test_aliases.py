@@ -9,8 +9,8 @@ from django.db import connections
 
 from redis_toolkit.cache import tables
 from redis_toolkit.cache.answers import source_of
+from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.reading import Source
-from redis_toolkit.cache.tables import logical_name
 from tests.app.models import Lesson
 
 

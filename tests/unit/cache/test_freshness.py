@@ -21,7 +21,6 @@ from redis_toolkit.cache.freshness import jittered, seconds, stamp_life
         (timedelta(minutes=5), 300.0),
         (timedelta(days=1, milliseconds=1), 86400.001),
         (Decimal("1.5"), 1.5),
-        ("7", 7.0),
     ],
 )
 def test_a_life_in_seconds(ttl, life):
@@ -30,9 +29,11 @@ def test_a_life_in_seconds(ttl, life):
     assert type(seconds(ttl)) is float
 
 
-@pytest.mark.parametrize("ttl", [0, -1, -0.0, math.nan, math.inf, -math.inf, timedelta(0), timedelta(seconds=-1)])
+@pytest.mark.parametrize(
+    "ttl", [0, -1, -0.0, math.nan, math.inf, -math.inf, timedelta(0), timedelta(seconds=-1), "7", True, None]
+)
 def test_a_life_is_positive_and_ends(ttl):
-    """Nothing, less than nothing, no number, and for ever are refused, and the error says what was given."""
+    """Nothing, less than nothing, no number, a flag, and for ever are refused, and the error says what was given."""
     with pytest.raises(ValueError, match="A ttl is a positive number of seconds or a timedelta, not ") as raised:
         seconds(ttl)
     assert repr(ttl) in str(raised.value)
