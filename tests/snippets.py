@@ -26,12 +26,9 @@ EXPECTED = re.compile(r"#.*?\b(\d+) quer(?:y|ies)\b")
 SETTINGS = """
 SECRET_KEY = "only for tests"
 USE_TZ = True
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATABASES = {{"default": {{
-    "ENGINE": "django.db.backends.sqlite3",
-    "NAME": {database!r},
-    "OPTIONS": {{"transaction_mode": "IMMEDIATE"}},
-}}}}
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {database!r}}}}}
 {block}
 CACHES["default"]["LOCATION"] = {redis!r}
 """
@@ -49,7 +46,10 @@ def file_name(block: str) -> str | None:
 
 
 def make_project(home: Path, files: dict[str, str], redis: str) -> None:
-    """Write `files`, settings.py among them, as a project in `home` that uses the server at `redis`."""
+    """Write `files`, settings.py among them, as a project in `home` that uses the server at `redis`.
+
+    As in a project of `startproject`, the database is SQLite with nothing said about it.
+    """
     for name, text in files.items():
         target = home / name
         target.parent.mkdir(parents=True, exist_ok=True)
