@@ -26,8 +26,8 @@ __all__ = ["Served", "count_answers", "served"]
 class Served:
     """The counts of one request.
 
-    A bypass is a read that a write in progress, or an outage of Redis, sent to the database. `reading` is the time in seconds that all cached
-    reads took, misses included; the rest of a page's time is Django rendering it.
+    A bypass is a read that a write in progress, or an outage of Redis, sent to the database. `reading` is the time in
+    seconds that all cached reads took, misses included; the rest of a page's time is Django rendering it.
     """
 
     hits: int = 0
