@@ -102,7 +102,7 @@ def _plan_by_sql(kind: str, query: Query, alias: str, further: tuple[Any, ...]) 
     if further:
         return Plan(b"", None, None, "an aggregate of a class that only its author knows"), []
     try:
-        sql, params = query.clone().get_compiler(using=alias).as_sql()
+        sql, params = _copy_of(query).get_compiler(using=alias).as_sql()
     except EmptyResultSet:
         return Plan(b"", None, None, _EMPTY), []
     description = Description()
@@ -144,10 +144,11 @@ def _keep(structure: Any, plan: Plan) -> Plan:
 
 
 def _make(kind: str, query: Query, alias: str, description: Description, further: tuple[Any, ...]) -> Plan:
-    copy = query.clone()
+    copy = _copy_of(query)
     compiler = copy.get_compiler(using=alias)
     try:
         sql, _ = compiler.as_sql()
+        _refuse_additions(query, copy)
         for expression in further:
             if not isinstance(expression, str):
                 # As Query.get_aggregation() does; its joins show which further tables are read.
@@ -175,6 +176,20 @@ def _make(kind: str, query: Query, alias: str, description: Description, further
     plan = Plan(keys.digest(text.encode("utf-8", "surrogatepass")).encode(), recipe, shape, None)
     plan.settled = description.settled
     return plan
+
+
+def _copy_of(query: Query) -> Query:
+    """A copy to compile: that changes a query."""
+    copy = query.clone()
+    if copy.selected is not None:
+        # clone() shares it, and an ordered combination of queries adds to it.
+        copy.selected = dict(copy.selected)
+    return copy
+
+
+def _refuse_additions(asked: Query, compiled: Query) -> None:
+    if len(compiled.select) > len(asked.select):
+        raise Uncacheable("it is ordered by a column that it does not give, which Django adds to its rows")
 
 
 def _refuse_volatile(sql: str) -> None:
