@@ -81,9 +81,11 @@ def _source(descriptor: Any) -> Any:
         relation = descriptor.rel
         return (relation.related_model if descriptor.reverse else relation.model)._default_manager.all()
     if isinstance(descriptor, ReverseManyToOneDescriptor):
-        # A GenericRelation is declared at the other end than a foreign key.
         link: Any = descriptor.rel
-        return (link.model if link.field.one_to_many else link.related_model)._default_manager.all()
+        # A GenericRelation has a descriptor class of its own, and leads to where a foreign key would come from. What
+        # its related_query_name puts at the other end is Django's plain class, as behind any foreign key.
+        is_generic = type(descriptor) is not ReverseManyToOneDescriptor
+        return (link.model if is_generic else link.related_model)._default_manager.all()
     return None
 
 

@@ -219,7 +219,7 @@ class Topic(models.Model):
     """Tags may hang on it."""
 
     name = models.CharField(max_length=20)
-    tags = GenericRelation(Tag)
+    tags = GenericRelation(Tag, related_query_name="topics")
 
     objects = models.Manager()
     cached = CacheManager()

@@ -92,6 +92,7 @@ BESIDE = {
         .order_by("pk")
     ),
     "generic": lambda s: s(Topic).prefetch_related("tags").order_by("pk"),
+    "generic, back": lambda s: s(Tag).filter(content_type__model="topic").prefetch_related("topics").order_by("pk"),
     "many to many of a cached manager": lambda s: s(Album).prefetch_related("badges__owner").order_by("pk"),
     "many to many of a cached manager, back": lambda s: s(Badge).prefetch_related("albums").order_by("pk"),
     "of one": lambda s: s.lessons.prefetch_related("students").get(slug="lesson-3"),
