@@ -21,6 +21,7 @@ __all__ = ["with_cached_querysets"]
 def with_cached_querysets(queryset: Any, kind: type[Any]) -> tuple[Any, ...]:
     """The prefetch lookups of ``queryset``; those that name a relation have a queryset of ``kind`` for each step."""
     lookups: list[Any] = []
+    #: What Django has fetched by the time it comes to a lookup: it refuses a queryset for it then.
     seen: set[str] = set()
     theirs = {
         lookup.prefetch_to
@@ -29,30 +30,32 @@ def with_cached_querysets(queryset: Any, kind: type[Any]) -> tuple[Any, ...]:
     }
     for lookup in queryset._prefetch_related_lookups:
         path = lookup.prefetch_through if isinstance(lookup, Prefetch) else lookup
-        plain = not isinstance(lookup, Prefetch) or (
-            lookup.queryset is None and lookup.to_attr == path.split(LOOKUP_SEP)[-1]
-        )
-        if not plain:
-            lookups.append(lookup)
-            continue
-        steps = _steps(queryset, path, kind)
+        is_plain = not isinstance(lookup, Prefetch) or (lookup.queryset is None and lookup.prefetch_to == path)
+        # The last step of a lookup with a queryset or a name of its own is not ours to make.
+        steps = _steps(queryset, path if is_plain else path.rpartition(LOOKUP_SEP)[0], kind)
         for step in steps:
             if step.prefetch_to in theirs:
                 # Whether it may be asked for in two ways, and in this order, is Django's to say.
                 lookups.append(step.prefetch_to)
             elif step.prefetch_to not in seen:
                 lookups.append(step)
-                seen.add(step.prefetch_to)
+            seen.add(step.prefetch_to)
         if not steps or steps[-1].prefetch_to != path:
             lookups.append(lookup)
+            seen.update(_prefixes(lookup.prefetch_to if isinstance(lookup, Prefetch) else path))
     return tuple(lookups)
+
+
+def _prefixes(path: str) -> list[str]:
+    parts = path.split(LOOKUP_SEP)
+    return [LOOKUP_SEP.join(parts[: at + 1]) for at in range(len(parts))]
 
 
 def _steps(queryset: Any, path: str, kind: type[Any]) -> list[Prefetch[Any, Any, Any]]:
     """A Prefetch for each step of ``path`` whose queryset can be ours; it ends where one cannot."""
     steps: list[Prefetch[Any, Any, Any]] = []
     model: type[Model] = queryset.model
-    parts = path.split(LOOKUP_SEP)
+    parts = path.split(LOOKUP_SEP) if path else []
     for at, part in enumerate(parts):
         source = _source(getattr(model, part, None))
         # A project's own QuerySet class may promise methods that ours lacks.

@@ -93,6 +93,9 @@ BESIDE = {
     ),
     "generic": lambda s: s(Topic).prefetch_related("tags").order_by("pk"),
     "generic, back": lambda s: s(Tag).filter(content_type__model="topic").prefetch_related("topics").order_by("pk"),
+    "in a Prefetch, and on": lambda s: (
+        s(Group).prefetch_related(Prefetch("lessons"), "lessons__students", Prefetch("lessons__room")).order_by("pk")
+    ),
     "many to many of a cached manager": lambda s: s(Album).prefetch_related("badges__owner").order_by("pk"),
     "many to many of a cached manager, back": lambda s: s(Badge).prefetch_related("albums").order_by("pk"),
     "of one": lambda s: s.lessons.prefetch_related("students").get(slug="lesson-3"),
@@ -110,6 +113,12 @@ PLAIN_PREFETCH = {
     ),
     "generic, to any model": lambda s: (
         s(Tag).filter(content_type__model="topic").prefetch_related("target").order_by("pk")
+    ),
+    "to an attribute, and beside it": lambda s: (
+        s(Group).prefetch_related(Prefetch("lessons__room", to_attr="hall"), "lessons__room").order_by("pk")
+    ),
+    "to an attribute, after it": lambda s: (
+        s(Group).prefetch_related("lessons__room", Prefetch("lessons__room", to_attr="hall")).order_by("pk")
     ),
     "on from an attribute": lambda s: (
         s(Group)
