@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Model, Prefetch, QuerySet
@@ -24,7 +25,7 @@ def with_cached_querysets(queryset: Any, kind: type[Any]) -> tuple[Any, ...]:
     #: What Django has fetched by the time it comes to a lookup: it refuses a queryset for it then.
     seen: set[str] = set()
     theirs = {
-        lookup.prefetch_to
+        lookup.prefetch_to: lookup.queryset
         for lookup in queryset._prefetch_related_lookups
         if isinstance(lookup, Prefetch) and lookup.queryset is not None
     }
@@ -32,7 +33,7 @@ def with_cached_querysets(queryset: Any, kind: type[Any]) -> tuple[Any, ...]:
         path = lookup.prefetch_through if isinstance(lookup, Prefetch) else lookup
         is_plain = not isinstance(lookup, Prefetch) or (lookup.queryset is None and lookup.prefetch_to == path)
         # The last step of a lookup with a queryset or a name of its own is not ours to make.
-        steps = _steps(queryset, path if is_plain else path.rpartition(LOOKUP_SEP)[0], kind)
+        steps = _steps(queryset, path if is_plain else path.rpartition(LOOKUP_SEP)[0], kind, theirs)
         for step in steps:
             if step.prefetch_to in theirs:
                 # Whether it may be asked for in two ways, and in this order, is Django's to say.
@@ -51,13 +52,15 @@ def _prefixes(path: str) -> list[str]:
     return [LOOKUP_SEP.join(parts[: at + 1]) for at in range(len(parts))]
 
 
-def _steps(queryset: Any, path: str, kind: type[Any]) -> list[Prefetch[Any, Any, Any]]:
+def _steps(queryset: Any, path: str, kind: type[Any], theirs: Mapping[str, Any]) -> list[Prefetch[Any, Any, Any]]:
     """A Prefetch for each step of ``path`` whose queryset can be ours; it ends where one cannot."""
     steps: list[Prefetch[Any, Any, Any]] = []
     model: type[Model] = queryset.model
+    mode = getattr(queryset, "_fetch_mode", None)
     parts = path.split(LOOKUP_SEP) if path else []
     for at, part in enumerate(parts):
-        source = _source(getattr(model, part, None))
+        descriptor = getattr(model, part, None)
+        source = _source(descriptor)
         # A project's own QuerySet class may promise methods that ours lacks.
         if source is None or source.query.is_sliced:
             break
@@ -68,7 +71,12 @@ def _steps(queryset: Any, path: str, kind: type[Any]) -> list[Prefetch[Any, Any,
         if model._meta.db_table not in tables(queryset.db).by_name:
             break
         asked = source if is_cached else _cached_like(queryset, source, kind)
-        steps.append(Prefetch(LOOKUP_SEP.join(parts[: at + 1]), queryset=asked))
+        if mode is not None and isinstance(descriptor, ForwardManyToOneDescriptor | ReverseOneToOneDescriptor):
+            # From Django 6.1 on one instance hands its mode on to another, but not to many.
+            asked = asked.fetch_mode(mode)
+        to = LOOKUP_SEP.join(parts[: at + 1])
+        mode = getattr(theirs.get(to, asked), "_fetch_mode", None)
+        steps.append(Prefetch(to, queryset=asked))
     return steps
 
 

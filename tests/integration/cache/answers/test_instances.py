@@ -94,6 +94,7 @@ def test_hooks_of_the_class(school, ask):
         row = ask(manager, school.witnesses[0])
         assert row.initialised
         assert row.loaded == {"id": row.pk, "text": "I saw", "note": "it"}
+        assert row.told == (["fetch_mode"] if django.VERSION >= (6, 1) else [])
         partial = manager.only("text").get(pk=row.pk)
         assert partial.loaded == {"id": row.pk, "text": "I saw"}
         assert partial.get_deferred_fields() == {"note"}
@@ -233,6 +234,7 @@ FETCHED = {
     "joined": lambda q: q.select_related("room", "teacher").order_by("pk"),
     "joined deep": lambda q: q.select_related("room__building").order_by("pk"),
     "partial": lambda q: q.only("title").order_by("pk"),
+    "beside": lambda q: q.prefetch_related("room__building", "students__badge", "group__lessons__room").order_by("pk"),
     "first": lambda q: q.order_by("pk").first(),
     "get": lambda q: q.get(slug="lesson-1"),
 }
