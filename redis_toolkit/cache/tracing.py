@@ -175,6 +175,10 @@ class TracingQuerySet(QuerySet[M]):
 
     def select_related(self, *fields: Any) -> Self:
         """As ``QuerySet.select_related``."""
+        if not fields:
+            # From Django 6.1 on that is deprecated: each such call has to reach it.
+            all_related: Self = super().select_related()
+            return all_related
         return self._named("select_related", fields)
 
     def distinct(self, *field_names: Any) -> Self:

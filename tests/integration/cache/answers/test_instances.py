@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
 import django
 import pytest
@@ -252,6 +253,15 @@ def test_fetch_modes(school, ask, mode):
     for _ in range(2):
         found = outcome(lambda side: ask(side.lessons.all().fetch_mode(chosen)), school.as_cached())
         assert same(wanted, found), (wanted, found)
+
+
+def test_select_related_without_names(school):
+    """Django 6.1 warns whenever select_related() is called without names, not only the first time."""
+    manager = Lesson.cached.db_manager(school.alias)
+    for _ in range(2):
+        with warnings.catch_warnings(record=True, action="always") as heard:
+            manager.filter(weekday=1).select_related()
+        assert len(heard) == (django.VERSION >= (6, 1))
 
 
 def test_peers_are_fetched_together(school, cost):
