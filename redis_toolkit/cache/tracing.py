@@ -88,6 +88,8 @@ class TracingQuerySet(QuerySet[M]):
         if not pending:
             return
         twin: Any = self._untraced()
+        # What a related manager says of its next filter was said after these calls, and is not about them.
+        twin._sticky_filter, twin._defer_next_filter, twin._deferred_filter = False, False, None
         for call in pending:
             if call.method == "slice":
                 twin = twin._chain()

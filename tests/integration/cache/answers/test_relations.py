@@ -13,6 +13,7 @@ from tests.app.models import (
     Cafe,
     City,
     Country,
+    Dish,
     EarlyLesson,
     Group,
     Ledger,
@@ -179,6 +180,17 @@ def test_prefetch_with_a_plain_queryset(school, cost, ask):
         assert same(wanted, outcome(ask, ours))
     assert it.queries == 1
     assert {end for _, end in it.outcomes} == {"hit"}
+
+
+def test_related_managers_of_a_narrowed_default_manager(school):
+    """What a default manager leaves out is left out of relations, and their first filters count as one, each time."""
+    for _ in range(3):
+        soup = Dish.cached.using(school.alias).get(name="soup")
+        assert [each.text for each in soup.namings.order_by("pk")] == ["Suppe", "zuppa"]
+        assert [each.text for each in soup.likened.all()] == ["Torte"]
+        # Both filters are about one row of the join, in which Torte belongs to soup.
+        assert list(soup.likened.filter(likened_by__name="cake")) == []
+        assert [each.text for each in soup.likened.filter(likened_by__name="soup")] == ["Torte"]
 
 
 FILLED = {
