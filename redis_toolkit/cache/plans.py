@@ -14,6 +14,7 @@ from django.core.exceptions import EmptyResultSet, FieldError
 from django.db import connections
 from django.db.models.sql.query import Query
 
+from redis_toolkit.cache.classes import Undeclared
 from redis_toolkit.cache.dependencies import Recipe, recipe_of
 from redis_toolkit.cache.identity import Description, Opaque, Uncacheable, describe
 from redis_toolkit.cache.instances import Builder
@@ -149,6 +150,9 @@ def _make(kind: str, query: Query, alias: str, description: Description, further
     try:
         sql, _ = compiler.as_sql()
         _refuse_additions(query, copy)
+        if description.tables:
+            # It was described, and not only spelled out as SQL.
+            _refuse_hidden_joins(copy)
         for expression in further:
             if not isinstance(expression, str):
                 # As Query.get_aggregation() does; its joins show which further tables are read.
@@ -190,6 +194,17 @@ def _copy_of(query: Query) -> Query:
 def _refuse_additions(asked: Query, compiled: Query) -> None:
     if len(compiled.select) > len(asked.select):
         raise Uncacheable("it is ordered by a column that it does not give, which Django adds to its rows")
+
+
+def _refuse_hidden_joins(compiled: Query) -> None:
+    """Refuse what a project's own relation joins for ordering and select_related(), which is seen only now."""
+    try:
+        describe(compiled)
+    except Undeclared as relation:
+        raise Uncacheable("it joins by code of the project's own, which may look at more than was asked") from relation
+    except (Opaque, Uncacheable):
+        # Compiling may leave things in a query that nobody asks for.
+        return
 
 
 def _refuse_volatile(sql: str) -> None:

@@ -1,12 +1,25 @@
-"""Models that are not seen as they stand: through a manager that shows a part."""
+"""Models that are not seen as they stand: through a manager that shows a part, and by the language spoken now."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
+from django.utils.translation import get_language
 
 from redis_toolkit.cache import CachedQuerySet, CacheManager
 
 __all__ = ["Dish", "Naming"]
+
+
+class SpokenField(models.ForeignObject):
+    """Leads from a row to its name in the language spoken now: what it joins is not told by its declaration."""
+
+    requires_unique_target = False
+
+    def get_extra_restriction(self, alias: Any, related_alias: str) -> Any:
+        column: Any = self.remote_field.model._meta.get_field("language")
+        return column.get_lookup("exact")(column.get_col(alias), get_language())
 
 
 class UsedNamings(CacheManager["Naming"]):
@@ -20,6 +33,9 @@ class Dish(models.Model):
     """Called otherwise in each language."""
 
     name = models.CharField(max_length=20)
+    spoken = SpokenField(
+        "Naming", models.CASCADE, from_fields=["id"], to_fields=["dish"], related_name="+", null=True, editable=False
+    )
     likened = models.ManyToManyField("Naming", related_name="likened_by")
 
     objects = models.Manager()

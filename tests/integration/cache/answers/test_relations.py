@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Prefetch, Subquery
+from django.utils import translation
 
 from tests.app.models import (
     Album,
@@ -191,6 +192,35 @@ def test_related_managers_of_a_narrowed_default_manager(school):
         # Both filters are about one row of the join, in which Torte belongs to soup.
         assert list(soup.likened.filter(likened_by__name="cake")) == []
         assert [each.text for each in soup.likened.filter(likened_by__name="soup")] == ["Torte"]
+
+
+def test_a_relation_that_joins_by_the_language(school, cost):
+    """What a relation of the project's own compares by itself is part of what was asked."""
+    manager = Dish.cached.using(school.alias)
+    for queries in (1, 0):
+        for language, text, found in (("de", "Suppe", ["soup"]), ("it", "zuppa", ["soup"]), ("it", "Suppe", [])):
+            with translation.override(language), cost() as it:
+                assert [dish.name for dish in manager.filter(spoken__text=text)] == found
+            assert it.queries == queries
+
+
+SPOKEN = {
+    "joined": lambda namings: namings.select_related("spoken"),
+    "ordered": lambda namings: namings.order_by("spoken__text"),
+    "ordered below": lambda namings: namings.filter(
+        pk=Subquery(Dish.objects.using(namings.db).order_by("-spoken__text").values("pk")[:1])
+    ),
+}
+
+
+@pytest.mark.parametrize("ask", SPOKEN.values(), ids=SPOKEN)
+def test_joins_by_the_language_that_nobody_asked_for(school, ask):
+    """Where compiling a query adds such a relation, each language has its answer all the same."""
+    for language in 2 * ("de", "it"):
+        with translation.override(language):
+            wanted = outcome(lambda side: ask(side(Dish).filter(namings__pk__gt=0).distinct()), school)
+            found = outcome(lambda side: ask(side(Dish).filter(namings__pk__gt=0).distinct()), school.as_cached())
+            assert same(wanted, found), (wanted, found)
 
 
 FILLED = {
