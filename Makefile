@@ -8,10 +8,10 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser coverage lint format types docs bench requirements clean
+.PHONY: help demo test orm-tests browser coverage lint format types docs bench requirements clean
 
 help:  ## say what can be made
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo 'make test ARGS="-k codec" hands arguments on; make PYTHON=python3.13 picks the interpreter of a new .venv'
 
 demo: $(VENV)/.demo  ## the timetable, served; Ctrl-C stops everything
@@ -19,6 +19,9 @@ demo: $(VENV)/.demo  ## the timetable, served; Ctrl-C stops everything
 
 test: $(VENV)/.test  ## every test but the browser's
 	$(BIN)/python -m pytest $(ARGS)
+
+orm-tests: $(VENV)/.test  ## Django's own ORM tests with CacheManager in the place of every manager
+	$(BIN)/python -m tests.django_suite $(ARGS)
 
 browser: $(VENV)/.browser  ## the demo in a real Chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)

@@ -167,6 +167,8 @@ def _curious(made: Callable[..., list[Any]], students: list[Any]) -> dict[str, l
     made(
         m.Tag, *({"content_type": kinds[at % 2], "object_id": row.pk, "text": f"t{at}"} for at, row in enumerate(hung))
     )
+    dishes = made(m.Dish, {"name": "soup"}, {"name": "cake"})
+    _name(made, *dishes)
     shelves = made(m.Shelf, {"name": "top"}, {"name": "bottom"})
     boxes = made(m.Box, *({"shelf": shelf} for shelf in (shelves[0], shelves[0], shelves[1])))
     made(m.Thing, *({"box": boxes[at % 3]} for at in range(4)))
@@ -179,9 +181,24 @@ def _curious(made: Callable[..., list[Any]], students: list[Any]) -> dict[str, l
         "cities": cities,
         "ledgers": [root, *leaves],
         "topics": topics,
+        "dishes": dishes,
         "albums": made(m.Album, {"name": "Old"}, {"name": "New"}),
         "chairs": made(m.Chair, *({"hall": 1 + at // 2, "number": at % 2, "holder": f"h{at}"} for at in range(4))),
         "wares": made(m.Ware, {"name": "a"}, {"name": "b"}),
         "witnesses": made(m.Witness, {"text": "I saw", "note": "it"}),
         "glasses": made(m.Glass, {"text": "cheers"}),
     }
+
+
+def _name(made: Callable[..., list[Any]], soup: Any, cake: Any) -> None:
+    """The names of two dishes; each is likened to the first of the other's."""
+    suppe, torte, *_ = made(
+        models.Naming,
+        {"dish": soup, "language": "de", "text": "Suppe"},
+        {"dish": cake, "language": "de", "text": "Torte"},
+        {"dish": soup, "language": "it", "text": "zuppa"},
+        {"dish": soup, "language": "it", "text": "brodo", "is_used": False},
+        {"dish": cake, "language": "it", "text": "torta", "is_used": False},
+    )
+    soup.likened.add(torte)
+    cake.likened.add(suppe, torte)

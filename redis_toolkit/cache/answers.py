@@ -36,7 +36,12 @@ _sources: dict[str, Source] = {}
 
 
 def source_of(model: Any, using: str | None, hints: Mapping[str, Any], read: str) -> Source | None:
-    """Where a read goes and whose writes it depends on; None for a replica that may lag by nobody knows how much."""
+    """Where a read goes and whose writes it depends on; None for a replica that may lag by nobody knows how much.
+
+    None as well for an alias that no setting names: Django says what is wrong with it.
+    """
+    if read not in connections.settings:
+        return None
     write = router.db_for_write(model, **hints) if using is None and router.routers else primary_of(read)
     if write == read or logical_name(write) == logical_name(read):
         return _sources.get(read) or _sources.setdefault(read, Source(read, read))

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any, Final
+
 from django.utils.functional import cached_property
 
-__all__ = ["Opaque", "is_derived", "name_of", "trusted"]
+__all__ = ["Opaque", "Undeclared", "is_derived", "joins_as_declared", "name_of", "trusted"]
 
 
 class Opaque(Exception):
     """The walk over a query met something it does not know; the query is identified by its SQL."""
 
 
+class Undeclared(Opaque):
+    """A relation joins by code of the project's own, which may look at more than was asked: at the language, say."""
+
+
+#: Methods of a relation that say what its JOIN compares.
+_JOINING: Final = ("get_extra_restriction", "get_joining_columns", "get_joining_fields")
 _derived: dict[tuple[type, str], bool] = {}
 
 
@@ -34,3 +43,10 @@ def is_derived(kind: type, name: str) -> bool:
             name != "output_field" and isinstance(getattr(kind, name, None), cached_property)
         )
         return _derived.setdefault((kind, name), found)
+
+
+@lru_cache(maxsize=1024)
+def joins_as_declared(relation: type[Any]) -> bool:
+    """Whether what a relation joins follows from its declaration."""
+    methods = [getattr(relation, name, None) for name in _JOINING]
+    return all(method is None or method.__module__.startswith("django.") for method in methods)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.db import connections
-from django.db.models.expressions import Col
+from django.db.models.expressions import Col, ColPairs
 from django.db.models.fields.related_lookups import RelatedExact, RelatedIn
 from django.db.models.fields.tuple_lookups import TupleIn
 from django.db.models.lookups import Exact, In, IntegerFieldExact
@@ -129,9 +129,13 @@ def _pinned(node: WhereNode, alias: str | None, path: Path) -> Iterator[tuple[st
         elif type(child) in _EQUALITIES and type(child.lhs) is Col and child.lhs.alias == alias:
             if not child.bilateral_transforms and _plain(child.rhs):
                 yield str(child.lhs.target.column), (*path, at)
-        elif type(child) is TupleIn and len(child.lhs.targets) == 1 and child.lhs.alias == alias and _plain(child.rhs):
+        elif type(child) is TupleIn and _is_one_column(child.lhs, alias) and _plain(child.rhs):
             # What prefetch_related() asks of the far side of a foreign key.
             yield child.lhs.targets[0].column, (*path, at)
+
+
+def _is_one_column(columns: Any, alias: str | None) -> bool:
+    return type(columns) is ColPairs and len(columns.targets) == 1 and columns.alias == alias
 
 
 _EQUALITIES: Final = frozenset({Exact, IntegerFieldExact, RelatedExact, In, RelatedIn})

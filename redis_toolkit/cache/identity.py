@@ -26,7 +26,7 @@ from django.db.models.sql.query import Query
 from django.db.models.sql.where import NothingNode, WhereNode
 from django.utils import timezone
 
-from redis_toolkit.cache.classes import Opaque, is_derived, name_of, trusted
+from redis_toolkit.cache.classes import Opaque, Undeclared, is_derived, joins_as_declared, name_of, trusted
 from redis_toolkit.cache.literals import literal_of
 from redis_toolkit.cache.zones import follows_zone
 
@@ -127,9 +127,7 @@ class _Walk:
     def query(self, query: Query) -> tuple[Any, ...]:
         if type(query) is not Query:
             raise Opaque(type(query))
-        if not query.combinator:
-            # (A union has no SELECT of its own.)
-            self.queries.add(id(query))
+        self.queries |= set() if query.combinator else {id(query)}  # (a union has no SELECT of its own)
         self.tables += _tables_of(query)
         parts: list[Any] = [query.get_meta().label, self.where(query.where)]
         if query.low_mark or query.high_mark is not None:
@@ -161,6 +159,9 @@ class _Walk:
     def join(self, query: Query, alias: str, join: Any) -> tuple[Any, ...]:
         used = query.alias_refcount.get(alias, 0) > 0
         field = getattr(join, "join_field", None)
+        relation: Any = type(getattr(field, "field", field))
+        if not joins_as_declared(relation):
+            raise Undeclared(relation)
         filtered = getattr(join, "filtered_relation", None)
         return (
             alias, join.table_name, join.parent_alias, join.join_type, used, None if field is None else self.any(field),

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, Final
 from weakref import ref
 
-from django.db.models import Model
+from django.db.models import Model, query
 from django.db.models.query import RelatedPopulator, get_related_populators
 from django.db.models.signals import post_init, pre_init
 
@@ -24,6 +24,9 @@ __all__ = ["Builder", "link_known"]
 
 Row = Sequence[Any]
 
+#: What instances have that were asked for in no mode, and how ``from_db`` is told; from Django 6.1 on.
+_DEFAULT_MODE: Final = getattr(query, "DEFAULT_FETCH_MODE", None)
+_from_db_in_mode: Final = getattr(query, "_get_from_db", None)
 _NEEDS_FETCH_MODE: Final = "fetch_mode" in inspect.signature(RelatedPopulator.__init__).parameters
 
 
@@ -42,7 +45,7 @@ class Builder:
         plain = (fetch_mode is None or not fetch_mode.track_peers) and _are_plain(self._models)
         if self._assemble is not None and plain:
             return self._assemble(rows, alias, fetch_mode)
-        return self._as_django_does(rows, alias, fetch_mode)
+        return self._as_django_does(rows, alias, _DEFAULT_MODE if fetch_mode is None else fetch_mode)
 
     def _as_django_does(self, rows: Sequence[Row], alias: str, fetch_mode: Any) -> list[Any]:
         fields = self._klass["select_fields"]
@@ -67,16 +70,9 @@ class Builder:
 
 
 def _maker(model: type[Model], names: list[str], alias: str, fetch_mode: Any) -> Callable[[Row], Any]:
-    from_db: Any = model.from_db
-    if fetch_mode is not None and _takes_fetch_mode(from_db):
-        return lambda values: from_db(alias, names, values, fetch_mode=fetch_mode)
+    # Django itself warns of a `from_db` that takes no mode.
+    from_db: Any = model.from_db if _from_db_in_mode is None else _from_db_in_mode(model, fetch_mode)
     return lambda values: from_db(alias, names, values)
-
-
-@lru_cache(maxsize=1024)
-def _takes_fetch_mode(from_db: Any) -> bool:
-    parameters = inspect.signature(from_db).parameters.values()
-    return any(each.name == "fetch_mode" or each.kind is each.VAR_KEYWORD for each in parameters)
 
 
 def _are_plain(models: Sequence[type[Model]]) -> bool:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, connections
 from django.db.models.sql.query import Query
 
 from redis_toolkit.cache import volatility
+from redis_toolkit.cache.classes import Undeclared
 from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.dependencies import Recipe, recipe_of
 from redis_toolkit.cache.identity import Description, Opaque, Uncacheable, describe
@@ -96,7 +97,7 @@ def _plan_by_sql(kind: str, query: Query, alias: str, further: tuple[Any, ...]) 
     if further:
         return Plan(b"", None, None, "an aggregate of a class that only its author knows"), []
     try:
-        sql, params = query.clone().get_compiler(using=alias).as_sql()
+        sql, params = _copy_of(query).get_compiler(using=alias).as_sql()
     except EmptyResultSet:
         return Plan(b"", None, None, _EMPTY), []
     description = Description()
@@ -138,10 +139,14 @@ def _keep(structure: Any, plan: Plan) -> Plan:
 
 
 def _make(kind: str, query: Query, alias: str, description: Description, further: tuple[Any, ...]) -> Plan:
-    copy = query.clone()
+    copy = _copy_of(query)
     compiler = copy.get_compiler(using=alias)
     try:
         sql, _ = compiler.as_sql()
+        _refuse_additions(query, copy)
+        if description.tables:
+            # It was described, and not only spelled out as SQL.
+            _refuse_hidden_joins(copy)
         for expression in further:
             if not isinstance(expression, str):
                 # As Query.get_aggregation() does; its joins show which further tables are read.
@@ -171,6 +176,31 @@ def _make(kind: str, query: Query, alias: str, description: Description, further
     plan.settled = description.settled
     plan.lasts = _is_whole(sql, description.queries)
     return plan
+
+
+def _copy_of(query: Query) -> Query:
+    """A copy to compile: that changes a query."""
+    copy = query.clone()
+    if copy.selected is not None:
+        # clone() shares it, and an ordered combination of queries adds to it.
+        copy.selected = dict(copy.selected)
+    return copy
+
+
+def _refuse_additions(asked: Query, compiled: Query) -> None:
+    if len(compiled.select) > len(asked.select):
+        raise Uncacheable("it is ordered by a column that it does not give, which Django adds to its rows")
+
+
+def _refuse_hidden_joins(compiled: Query) -> None:
+    """Refuse what a project's own relation joins for ordering and select_related(), which is seen only now."""
+    try:
+        describe(compiled)
+    except Undeclared as relation:
+        raise Uncacheable("it joins by code of the project's own, which may look at more than was asked") from relation
+    except (Opaque, Uncacheable):
+        # Compiling may leave things in a query that nobody asks for.
+        return
 
 
 def _refuse_volatile(sql: str, alias: str) -> None:

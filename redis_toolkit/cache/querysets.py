@@ -99,7 +99,7 @@ class CachedQuerySet(TracingQuerySet[M]):
     def as_manager(cls) -> Any:
         """A CacheManager with the methods of this class."""
         manager: Any = cls.manager_class.from_queryset(cls)()
-        manager._built_with_asmanager = True
+        manager._built_with_as_manager = True
         return manager
 
     as_manager.queryset_only = True  # type: ignore[attr-defined]

@@ -89,6 +89,8 @@ class TracingQuerySet(QuerySet[M]):
         if not pending:
             return
         twin: Any = self._untraced()
+        # What a related manager says of its next filter was said after these calls, and is not about them.
+        twin._sticky_filter, twin._defer_next_filter, twin._deferred_filter = False, False, None
         for call in pending:
             if call.method == "slice":
                 twin = twin._chain()
@@ -179,6 +181,10 @@ class TracingQuerySet(QuerySet[M]):
 
     def select_related(self, *fields: Any) -> Self:
         """As ``QuerySet.select_related``."""
+        if not fields:
+            # From Django 6.1 on that is deprecated: each such call has to reach it.
+            all_related: Self = super().select_related()
+            return all_related
         return self._named("select_related", fields)
 
     def distinct(self, *field_names: Any) -> Self:

@@ -24,6 +24,7 @@ from tests.app.models.curious import (
     Witness,
 )
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
+from tests.app.models.kitchen import Dish, Naming
 from tests.app.models.lines import Line, Stop, Ticket
 from tests.app.models.school import (
     Badge,
@@ -58,6 +59,7 @@ __all__ = [
     "Chair",
     "City",
     "Country",
+    "Dish",
     "EarlyLesson",
     "Event",
     "Everything",
@@ -69,6 +71,7 @@ __all__ = [
     "Lesson",
     "LessonQuerySet",
     "Line",
+    "Naming",
     "Place",
     "Poem",
     "Room",

@@ -128,6 +128,7 @@ class Witness(models.Model):
     def from_db(cls, db: Any, field_names: Any, values: Any, **options: Any) -> Witness:
         instance: Any = super().from_db(db, field_names, values, **options)
         instance.loaded = dict(zip(field_names, values, strict=False))
+        instance.told = sorted(options)
         loaded: Witness = instance
         return loaded
 
@@ -219,7 +220,7 @@ class Topic(models.Model):
     """Tags may hang on it."""
 
     name = models.CharField(max_length=20)
-    tags = GenericRelation(Tag)
+    tags = GenericRelation(Tag, related_query_name="topics")
 
     objects = models.Manager()
     cached = CacheManager()

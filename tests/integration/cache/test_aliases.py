@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connections
+from django.utils.connection import ConnectionDoesNotExist
 
 from redis_toolkit.cache import tables
 from redis_toolkit.cache.answers import source_of
@@ -29,6 +30,17 @@ def aliases() -> Iterator[None]:
 def test_a_replica_named_by_hand():
     """An alias of the same engine and name elsewhere is not cached unless the lag of replicas is known."""
     assert source_of(Lesson, "reader", {}, "reader") is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [list, lambda lessons: lessons.count(), lambda lessons: lessons.get(pk=1)],
+    ids=["list", "count", "get"],
+)
+def test_an_alias_that_is_not_there(ask):
+    """Whoever names no database hears it from Django."""
+    with pytest.raises(ConnectionDoesNotExist, match="The connection 'nowhere' doesn't exist"):
+        ask(Lesson.cached.using("nowhere"))
 
 
 def test_a_replica_whose_lag_is_known(settings):

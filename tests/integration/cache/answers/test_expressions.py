@@ -35,6 +35,7 @@ from django.db.models import (
     When,
     Window,
 )
+from django.db.models.fields.tuple_lookups import TupleIn
 from django.db.models.functions import (
     Cast,
     Coalesce,
@@ -114,6 +115,7 @@ ANNOTATIONS = {
     "wrapped quotient": lambda s: s(Event).annotate(
         x=ExpressionWrapper(F("amount") * 2, output_field=DecimalField(max_digits=9, decimal_places=3))
     ),
+    "lookup of two columns": lambda s: s.lessons.filter(TupleIn((F("weekday"), F("period")), [(1, 1), (2, 2)])),
     "lookup": lambda s: s.lessons.annotate(x=GreaterThan(F("period"), F("weekday"))),
     "text functions": lambda s: s.lessons.annotate(
         a=Upper("title"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
 import django
 import pytest
@@ -94,6 +95,7 @@ def test_hooks_of_the_class(school, ask):
         row = ask(manager, school.witnesses[0])
         assert row.initialised
         assert row.loaded == {"id": row.pk, "text": "I saw", "note": "it"}
+        assert row.told == (["fetch_mode"] if django.VERSION >= (6, 1) else [])
         partial = manager.only("text").get(pk=row.pk)
         assert partial.loaded == {"id": row.pk, "text": "I saw"}
         assert partial.get_deferred_fields() == {"note"}
@@ -233,6 +235,7 @@ FETCHED = {
     "joined": lambda q: q.select_related("room", "teacher").order_by("pk"),
     "joined deep": lambda q: q.select_related("room__building").order_by("pk"),
     "partial": lambda q: q.only("title").order_by("pk"),
+    "beside": lambda q: q.prefetch_related("room__building", "students__badge", "group__lessons__room").order_by("pk"),
     "first": lambda q: q.order_by("pk").first(),
     "get": lambda q: q.get(slug="lesson-1"),
 }
@@ -250,6 +253,15 @@ def test_fetch_modes(school, ask, mode):
     for _ in range(2):
         found = outcome(lambda side: ask(side.lessons.all().fetch_mode(chosen)), school.as_cached())
         assert same(wanted, found), (wanted, found)
+
+
+def test_select_related_without_names(school):
+    """Django 6.1 warns whenever select_related() is called without names, not only the first time."""
+    manager = Lesson.cached.db_manager(school.alias)
+    for _ in range(2):
+        with warnings.catch_warnings(record=True, action="always") as heard:
+            manager.filter(weekday=1).select_related()
+        assert len(heard) == (django.VERSION >= (6, 1))
 
 
 def test_peers_are_fetched_together(school, cost):

@@ -163,6 +163,13 @@ def test_ways_to_make_a_manager(school, cost, made):
         assert it.queries == queries
 
 
+def test_as_manager_in_a_migration():
+    """A migration writes a manager made by as_manager() as Django's own: by the class of its queryset."""
+    manager = LessonQuerySet.as_manager()
+    name = f"{LessonQuerySet.__module__}.LessonQuerySet"
+    assert manager.deconstruct() == (True, None, name, None, None)
+
+
 def test_pickled_querysets(school, cost):
     """A pickled queryset takes its rows along; a pickled query asks again, from the cache."""
     queryset = Lesson.cached.db_manager(school.alias).filter(group=school.groups[0]).order_by("pk").cache(ttl=9)

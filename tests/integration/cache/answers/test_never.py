@@ -57,6 +57,12 @@ NEVER = {
         x=Func(template="(SELECT max(id) FROM app_unwatched)", output_field=FloatField())
     ).order_by("pk"),
     "a table in a class": lambda s: s.lessons.annotate(x=Mother()).order_by("pk"),
+    "union ordered by what it does not give": lambda s: (
+        s.lessons.order_by()
+        .union(s.lessons.order_by().filter(weekday=1))
+        .order_by("title")
+        .values_list("pk", flat=True)
+    ),
     "nocache": lambda s: ours(s).order_by("pk"),
     "nocache, counted": lambda s: ours(s).filter(weekday=1).count(),
     "nocache, got": lambda s: ours(s).get(pk=s.list[0].pk),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.db import router
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, Prefetch, QuerySet, Subquery
+from django.utils import translation
 
 from redis_toolkit.cache import CachedQuerySet
 from tests.app.models import (
@@ -15,6 +16,7 @@ from tests.app.models import (
     Cafe,
     City,
     Country,
+    Dish,
     EarlyLesson,
     Group,
     Ledger,
@@ -94,6 +96,10 @@ BESIDE = {
         .order_by("pk")
     ),
     "generic": lambda s: s(Topic).prefetch_related("tags").order_by("pk"),
+    "generic, back": lambda s: s(Tag).filter(content_type__model="topic").prefetch_related("topics").order_by("pk"),
+    "in a Prefetch, and on": lambda s: (
+        s(Group).prefetch_related(Prefetch("lessons"), "lessons__students", Prefetch("lessons__room")).order_by("pk")
+    ),
     "many to many of a cached manager": lambda s: s(Album).prefetch_related("badges__owner").order_by("pk"),
     "many to many of a cached manager, back": lambda s: s(Badge).prefetch_related("albums").order_by("pk"),
     "of one": lambda s: s.lessons.prefetch_related("students").get(slug="lesson-3"),
@@ -111,6 +117,12 @@ PLAIN_PREFETCH = {
     ),
     "generic, to any model": lambda s: (
         s(Tag).filter(content_type__model="topic").prefetch_related("target").order_by("pk")
+    ),
+    "to an attribute, and beside it": lambda s: (
+        s(Group).prefetch_related(Prefetch("lessons__room", to_attr="hall"), "lessons__room").order_by("pk")
+    ),
+    "to an attribute, after it": lambda s: (
+        s(Group).prefetch_related("lessons__room", Prefetch("lessons__room", to_attr="hall")).order_by("pk")
     ),
     "on from an attribute": lambda s: (
         s(Group)
@@ -171,6 +183,46 @@ def test_prefetch_with_a_plain_queryset(school, cost, ask):
         assert same(wanted, outcome(ask, ours))
     assert it.queries == 1
     assert {end for _, end in it.outcomes} == {"hit"}
+
+
+def test_related_managers_of_a_narrowed_default_manager(school):
+    """What a default manager leaves out is left out of relations, and their first filters count as one, each time."""
+    for _ in range(3):
+        soup = Dish.cached.using(school.alias).get(name="soup")
+        assert [each.text for each in soup.namings.order_by("pk")] == ["Suppe", "zuppa"]
+        assert [each.text for each in soup.likened.all()] == ["Torte"]
+        # Both filters are about one row of the join, in which Torte belongs to soup.
+        assert list(soup.likened.filter(likened_by__name="cake")) == []
+        assert [each.text for each in soup.likened.filter(likened_by__name="soup")] == ["Torte"]
+
+
+def test_a_relation_that_joins_by_the_language(school, cost):
+    """What a relation of the project's own compares by itself is part of what was asked."""
+    manager = Dish.cached.using(school.alias)
+    for queries in (1, 0):
+        for language, text, found in (("de", "Suppe", ["soup"]), ("it", "zuppa", ["soup"]), ("it", "Suppe", [])):
+            with translation.override(language), cost() as it:
+                assert [dish.name for dish in manager.filter(spoken__text=text)] == found
+            assert it.queries == queries
+
+
+SPOKEN = {
+    "joined": lambda namings: namings.select_related("spoken"),
+    "ordered": lambda namings: namings.order_by("spoken__text"),
+    "ordered below": lambda namings: namings.filter(
+        pk=Subquery(Dish.objects.using(namings.db).order_by("-spoken__text").values("pk")[:1])
+    ),
+}
+
+
+@pytest.mark.parametrize("ask", SPOKEN.values(), ids=SPOKEN)
+def test_joins_by_the_language_that_nobody_asked_for(school, ask):
+    """Where compiling a query adds such a relation, each language has its answer all the same."""
+    for language in 2 * ("de", "it"):
+        with translation.override(language):
+            wanted = outcome(lambda side: ask(side(Dish).filter(namings__pk__gt=0).distinct()), school)
+            found = outcome(lambda side: ask(side(Dish).filter(namings__pk__gt=0).distinct()), school.as_cached())
+            assert same(wanted, found), (wanted, found)
 
 
 FILLED = {
