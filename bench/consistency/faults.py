@@ -82,13 +82,13 @@ def evicting(stage: Stage, seconds: float) -> Iterator[float]:
     dice = random.Random(stage.seed)
     with stage.client() as client:
         yield seconds / 8
-        client.config_set("maxmemory", client.info("memory")["used_memory"] + 100_000)
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 150_000)
         client.config_set("maxmemory-policy", "allkeys-lru")
         rounds = int(seconds * 0.8 / 0.05)
         for number in range(rounds):
             if number == rounds // 2:
                 client.config_set("maxmemory-policy", "allkeys-random")
-            client.mset({f"junk:{dice.randrange(10**9)}": _JUNK for _ in range(8)})
+            client.mset({f"junk:{dice.randrange(10**9)}": _JUNK for _ in range(5)})
             stage.happened["evictions"] = client.info("stats")["evicted_keys"]
             yield 0.05
 

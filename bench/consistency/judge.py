@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -37,19 +37,28 @@ class Finding:
 
 @dataclass(slots=True)
 class Verdicts:
-    """What is wrong in one run; a few examples of each fault. ``allowed``: the age up to which stale is tolerated."""
+    """What is wrong in one run; a few examples of each fault.
+
+    ``allowed``: for how many seconds stale is tolerated, counted from when Redis was back where that came later.
+    ``oldest`` is the age of the worst answer, ``longest`` what of it is counted.
+    """
 
     allowed: float = 0.0
+    outages: Sequence[Sequence[float]] = ()
     counts: Counter[str] = field(default_factory=Counter)
     examples: list[Finding] = field(default_factory=list)
     oldest: float = 0.0
+    longest: float = 0.0
 
     def add(self, finding: Finding) -> None:
         """Count one more."""
         if finding.fault in {"stale", "own"}:
+            began = finding.read.began
+            back = max((end for _, end in self.outages if end < began), default=-inf)
+            counted = min(finding.age, began - back)
             self.oldest = max(self.oldest, finding.age)
-        if finding.fault == "stale" and finding.age > self.allowed:
-            self.counts["intolerable"] += 1
+            self.longest = max(self.longest, counted)
+            self.counts["intolerable"] += finding.fault == "stale" and counted > self.allowed
         self.counts[finding.fault] += 1
         if self.counts[finding.fault] <= _EXAMPLES:
             self.examples.append(finding)

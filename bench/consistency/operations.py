@@ -108,6 +108,6 @@ def _one(dice: random.Random) -> Item:
 
 
 OPERATIONS: dict[Callable[[random.Random], Touched], int] = {
-    _save: 25, _move: 15, _update: 20, _bulk_update: 8, _upsert: 6, _replace: 8, _come_or_go: 6, _update_group: 2,
-    _raw: 1,
+    _save: 50, _move: 30, _update: 40, _bulk_update: 8, _replace: 16, _come_or_go: 12,
+    _upsert: 2, _update_group: 2, _raw: 1,  # these are coarse: every cached answer dies of them
 }  # fmt: skip

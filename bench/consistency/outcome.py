@@ -93,7 +93,7 @@ def outcome_of(
 ) -> Outcome:  # fmt: skip
     """Join the journals with the audit table."""
     judge = Judge(History(audit, _moments(noted)))
-    outcome = Outcome(scenario, subject, dict(stage.happened), Verdicts(scenario.allowed_seconds))
+    outcome = Outcome(scenario, subject, dict(stage.happened), Verdicts(scenario.allowed_seconds, stage.outages))
     outcome.commits = judge.history.commits
     outcome.crashed = sum(code != 0 for code in codes)
     reads: list[tuple[str, Read]] = []
@@ -149,8 +149,12 @@ def _measure(outcome: Outcome, reads: Sequence[tuple[str, Read]], outages: Seque
         outcome.worst_away = times[False][-1]
         quick = [time for time in times[False] if time < SLOW]
         outcome.added_away = _middle(quick) - _middle(times[True])
-        waited = Counter(process for process, read in during if read.ended - read.began >= SLOW)
+        waited = Counter(process for process, read in during if _waited(read))
         outcome.slow_away = max(waited.values(), default=0)
+
+
+def _waited(read: Read) -> bool:
+    return read.outcome != "plain" and read.ended - read.began >= SLOW
 
 
 def _middle(times: Sequence[float]) -> float:

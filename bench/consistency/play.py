@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ DROWSY = (0.0, 0.0, 0.4)
 WRITERS = 2
 #: Seconds that anybody waits for anybody after the load.
 PATIENCE = 30.0
-_MARKS = 7.0
+_MARKS = 5.0
 _DEBTS = 1.5
 
 
@@ -93,12 +94,11 @@ def _cast(
         post = WriterPost(make, Journal(directory, f"post{number}"), f"{seed}:post{number}", scenario.lives)
         post.run(until, gate, PATIENCE)
 
+    roles = [*((read, number) for number in range(len(DROWSY))), *((write, number) for number in range(WRITERS))]
     processes: list[Process] = []
     try:
-        for number in range(len(DROWSY)):
-            processes.append(Process(lambda number=number: read(number)))
-        for number in range(WRITERS):
-            processes.append(Process(lambda number=number: write(number)))
+        for work, number in roles:
+            processes.append(Process(partial(work, number)))
         yield processes
     finally:
         for process in processes:

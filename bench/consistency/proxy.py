@@ -32,8 +32,10 @@ class Proxy:
         theirs.close()
 
     def set(self, **state: Any) -> None:
-        """Change any of ``target`` (all connections end), ``mode`` ("open", "refuse", "hole"), ``delay`` (two bounds,
-        seconds, for each direction) and ``lag`` (seconds, for what the server says). Returns when it is so.
+        """Change some of the state, and return when it is so.
+
+        ``target``: the server's socket (all connections end); ``mode``: "open", "refuse" or "hole"; ``delay``: two
+        bounds, in seconds, for each direction; ``lag``: seconds, for what the server says.
         """
         self._control.sendall(json.dumps(state).encode() + b"\n")
         if not self._control.recv(1):

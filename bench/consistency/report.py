@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import textwrap
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ __all__ = ["as_data", "examples", "head", "line"]
 
 _COLUMNS = (
     "scenario", "what happened", "reads", "commits", "hit ratio", "stale", "uncommitted", "own write", "wrong at rest",
-    "errors", "oldest s", "worst read ms", "while away ms", "added ms", "verdict",
+    "errors", "oldest s", "of it since Redis was back", "worst read ms", "while away ms", "added ms", "verdict",
 )  # fmt: skip
 
 
@@ -26,7 +27,7 @@ def head(subject: str, seed: str, seconds: float) -> str:
         (
             f"# Consistency of {subject}",
             "",
-            f"Seed {seed}, {seconds:g} s of load a scenario, Django {django.__version__}, Python {platform.python_version()}.",
+            f"Seed {seed}; {seconds:g} s of load a scenario; Django {django.__version__}; {_python()}.",
             "",
             "| " + " | ".join(_COLUMNS) + " |",
             "|" + "---|" * len(_COLUMNS),
@@ -40,7 +41,7 @@ def line(outcome: Outcome, *, full: bool) -> str:
     happened = ", ".join(f"{number} {what}" for what, number in outcome.happened.items()) or "nothing"
     stale = str(counts["stale"])
     if counts["stale"] and outcome.verdicts.allowed:
-        stale += f" ({counts['intolerable']} older than {outcome.verdicts.allowed:g} s)"
+        stale += f" ({counts['intolerable']} after {outcome.verdicts.allowed:g} s)"
     if outcome.scenario.keeps_marks and counts["early"]:
         stale += f" + {counts['early']} before the commit returned"
     broken = [*outcome.violations, *outcome.idle]
@@ -50,9 +51,14 @@ def line(outcome: Outcome, *, full: bool) -> str:
     cells = (
         outcome.scenario.title, happened, outcome.reads, outcome.commits, f"{outcome.hit_ratio:.0%}", stale,
         counts["uncommitted"], counts["own"], len(outcome.wrong), len(outcome.errors), f"{outcome.verdicts.oldest:.2f}",
+        f"{outcome.verdicts.longest:.2f}",
         _ms(outcome.worst), _ms(outcome.worst_away), _ms(outcome.added_away, 1), verdict,
     )  # fmt: skip
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _python() -> str:
+    return f"Python {platform.python_version()}, {os.cpu_count()} processors"
 
 
 def _ms(seconds: float | None, digits: int = 0) -> str:
@@ -87,6 +93,7 @@ def as_data(outcomes: Sequence[Outcome], seed: str, seconds: float) -> dict[str,
                 },
                 "counts": dict(outcome.verdicts.counts),
                 "oldest": outcome.verdicts.oldest,
+                "longest": outcome.verdicts.longest,
                 "wrong": len(outcome.wrong),
                 "errors": outcome.errors,
                 "violations": outcome.violations,

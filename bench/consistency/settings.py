@@ -21,4 +21,4 @@ if _JOB["subject"] == "naive":
     }  # fmt: skip
 
 #: Longer than any transaction of the writers, and short, for the run waits until the marks of the dead are gone.
-REDIS_TOOLKIT_MARK_TTL = 5
+REDIS_TOOLKIT_MARK_TTL = 2

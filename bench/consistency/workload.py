@@ -13,7 +13,7 @@ from bench.consistency.subjects import PLAIN, Plain
 __all__ = ["any_group", "any_key", "any_question", "asked", "every_question", "rows"]
 
 _KINDS = ("get", "bulk", "group", "size", "total")
-_WEIGHTS = (45, 15, 25, 10, 5)
+_WEIGHTS = (45, 15, 27, 10, 3)
 
 
 def any_key(dice: random.Random) -> int:
@@ -39,7 +39,7 @@ def any_question(dice: random.Random) -> tuple[str, Any]:
 def every_question() -> list[tuple[str, Any]]:
     """Everything that can be asked of single rows and groups, and a few bulks."""
     keys = range(1, ITEMS + 1)
-    bulks = [("bulk", tuple(keys[at : at + 8])) for at in range(0, ITEMS, 8)]
+    bulks = [("bulk", tuple(keys[at : at + 10])) for at in range(0, ITEMS, 10)]
     groups = [(kind, group) for kind in ("group", "size") for group in range(GROUPS)]
     return [*(("get", key) for key in keys), *bulks, *groups, ("total", None)]
 

@@ -86,14 +86,12 @@ class Writer:
     def _savepoint(self, operation: Any) -> Touched:
         with transaction.atomic():
             transaction.on_commit(self._committed)
-            try:
-                with transaction.atomic():
-                    # Goes with the savepoint, so that what is undone can be told from what is done after it.
-                    self._set_tag(f"{self.tag}-undone")
-                    undone = self._do(operation)
-                    raise UndoneError(undone)
-            except UndoneError:
-                self._check(undone)
+            with transaction.atomic():
+                # Goes with the savepoint, so that what is undone can be told from what is done after it.
+                self._set_tag(f"{self.tag}-undone")
+                undone = self._do(operation)
+                transaction.set_rollback(True)
+            self._check(undone)
             touched = self._do(operation)
             self._check(touched)
             self._dawdle()

@@ -8,8 +8,8 @@ from redis_toolkit.cache import CacheManager
 
 __all__ = ["GROUPS", "ITEMS", "Audit", "Item", "create_tables", "refill"]
 
-ITEMS = 80
-GROUPS = 10
+ITEMS = 100
+GROUPS = 20
 
 
 class Item(models.Model):
