@@ -77,6 +77,9 @@ class Judge:
     def findings(self, process: str, read: Read) -> Iterator[Finding]:
         """What is wrong with a read: at most one thing."""
         fault = self._fault(read, "returned", read.began)
+        if fault == "stale" and self._fault(read, "returned", -inf):
+            # It was never true: a row is missing, say, that somebody took away and brought back by a rollback.
+            fault = "uncommitted"
         if fault == "stale":
             kind = "harness" if read.outcome == "plain" else "own" if read.own else "stale"
             yield Finding(kind, read, process, self._age(read, "returned"))

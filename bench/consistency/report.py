@@ -42,7 +42,7 @@ def line(outcome: Outcome, *, full: bool) -> str:
     stale = str(counts["stale"])
     if counts["stale"] and outcome.verdicts.allowed:
         stale += f" ({counts['intolerable']} after {outcome.verdicts.allowed:g} s)"
-    if outcome.scenario.keeps_marks and counts["early"]:
+    if counts["early"]:
         stale += f" + {counts['early']} before the commit returned"
     broken = [*outcome.violations, *outcome.idle]
     verdict = "**BROKEN**" if broken else "exact" if not counts["stale"] else "within its bound"

@@ -36,7 +36,7 @@ class Scenario:
 SCENARIOS = (
     Scenario("plain", "plain load", keeps_marks=True),
     Scenario("latency", "latency of 1 to 6 ms", faults.slow, keeps_marks=True),
-    Scenario("killed-writers", "kill -9 of writers at random moments", keeps_marks=True, lives=(0.5, 2.5)),
+    Scenario("killed-writers", "kill -9 of writers at random moments", keeps_marks=True, lives=(1.0, 3.0)),
     Scenario("killed-after-commit", "kill -9 of writers right after COMMIT", keeps_marks=True, fatal=0.03),
     Scenario("restarted", "Redis killed and restarted empty, 3 times", faults.restarted, allowed_seconds=CORNER),
     Scenario("frozen", "Redis frozen for 3 s", faults.frozen, allowed_seconds=CORNER, away=True),

@@ -44,7 +44,7 @@ class Writer:
         self.subject.prepare()
         while time.monotonic() < until:
             self._step()
-            time.sleep(self.dice.uniform(0.01, 0.04))
+            time.sleep(self.dice.uniform(0.015, 0.045))
         gate.wait(patience)
 
     def _step(self) -> None:
@@ -121,6 +121,9 @@ class Writer:
             self.journal.note("returned", self.tag, time.monotonic())
             self.journal.note("killed")
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.dice.random() < 0.2:
+            # A project's own hook may take its time before the cache's has run.
+            time.sleep(self.dice.uniform(0, 0.01))
 
     def _check(self, touched: Touched) -> None:
         """Inside the transaction: what the cache says of the rows just written is what this connection sees."""
