@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = play(scenario, options.subject, seconds, seed, postgres, proxy)
             outcomes.append(outcome)
             print(line(outcome, full=not options.quick), flush=True)
-            if outcome.violations:
+            if outcome.violations or options.examples:
                 print(examples(outcome), file=sys.stderr, flush=True)
     if options.json:
         options.json.write_text(json.dumps(as_data(outcomes, seed, seconds), indent=2) + "\n")
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", metavar="A,B", help=f"some scenarios of: {names}")
     parser.add_argument("--seed", metavar="S", help="the dice of an earlier run; the order of events is still chance")
     parser.add_argument("--subject", choices=SUBJECTS, default="ours", help="who is tested (ours)")
+    parser.add_argument("--examples", action="store_true", help="show what was stale even where its bound was kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there, too")
     return parser
 

@@ -80,6 +80,8 @@ def _cast(
     from bench.consistency.writer import Writer, WriterPost
 
     kind = SUBJECTS[subject]
+    left = until - time.monotonic()
+    lives = (left * scenario.lives[0], left * scenario.lives[1]) if scenario.lives else None
 
     def read(number: int) -> None:
         journal = Journal(directory, f"reader{number}", patience=200)
@@ -87,11 +89,13 @@ def _cast(
 
     def write(number: int) -> None:
         name = f"writer{number}"
+        imposed = None if scenario.after_commit else lives
 
         def make(life: int) -> Any:
-            return Writer(kind(), Journal(directory, name), f"{seed}:{name}:{life}", scenario.fatal)
+            own = lives if scenario.after_commit else None
+            return Writer(kind(), Journal(directory, name), f"{seed}:{name}:{life}", own)
 
-        post = WriterPost(make, Journal(directory, f"post{number}"), f"{seed}:post{number}", scenario.lives)
+        post = WriterPost(make, Journal(directory, f"post{number}"), f"{seed}:post{number}", imposed)
         post.run(until, gate, PATIENCE)
 
     roles = [*((read, number) for number in range(len(DROWSY))), *((write, number) for number in range(WRITERS))]

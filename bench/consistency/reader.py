@@ -30,7 +30,7 @@ class Reader:
 
     def run(self, until: float, gate: Gate, patience: float) -> None:
         """Read until the time is over; wait for the gate; look at everything."""
-        self.subject.prepare()
+        self.subject.prepare(self.journal)
         while time.monotonic() < until:
             self._step()
         self.journal.flush()

@@ -38,7 +38,8 @@ def head(subject: str, seed: str, seconds: float) -> str:
 def line(outcome: Outcome, *, full: bool) -> str:
     """One scenario's line of the table."""
     counts = outcome.verdicts.counts
-    happened = ", ".join(f"{number} {what}" for what, number in outcome.happened.items()) or "nothing"
+    events = {**outcome.happened, "writes Redis was not told of": outcome.unheard}
+    happened = ", ".join(f"{number} {what}" for what, number in events.items() if number) or "nothing"
     stale = str(counts["stale"])
     if counts["stale"] and outcome.verdicts.allowed:
         stale += f" ({counts['intolerable']} after {outcome.verdicts.allowed:g} s)"

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.cache import cache
 from django.db import transaction
 
+from bench.consistency.journal import Journal
 from bench.consistency.ledger.models import Item
 
 __all__ = ["PLAIN", "SUBJECTS", "Naive", "Ours", "Plain", "Unmarked"]
@@ -22,7 +23,7 @@ class Plain:
     def __init__(self) -> None:
         self.outcomes: list[str] = []
 
-    def prepare(self) -> None:
+    def prepare(self, journal: Journal) -> None:
         """Make this process one that reads and writes this way."""
 
     def outcome(self) -> str:
@@ -64,11 +65,16 @@ class Ours(Plain):
 
     manager = Item.cached
 
-    def prepare(self) -> None:
-        """Hear how each read was answered."""
-        from redis_toolkit.signals import cache_read
+    def prepare(self, journal: Journal) -> None:
+        """Hear how each read was answered, and note each write of which Redis could not be told."""
+        from redis_toolkit.signals import cache_failed, cache_read
+
+        def failed(during: str, error: Exception, **_: Any) -> None:
+            if during in {"mark", "unmark"}:
+                journal.note("unheard", during, str(error))
 
         cache_read.connect(self._heard, weak=False)
+        cache_failed.connect(failed, weak=False)
 
     def _heard(self, outcome: str, **_: Any) -> None:
         self.outcomes.append(outcome)
@@ -77,11 +83,11 @@ class Ours(Plain):
 class Unmarked(Ours):
     """``Item.cached`` whose writers mark nothing before they write. They still drop the stamps after the commit."""
 
-    def prepare(self) -> None:
+    def prepare(self, journal: Journal) -> None:
         """Switch marking off in this process."""
         from redis_toolkit.cache import transactions
 
-        super().prepare()
+        super().prepare(journal)
         transactions.mark = lambda *_: None  # type: ignore[attr-defined]
 
 

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 import traceback
+from math import inf
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -29,19 +30,19 @@ class UndoneError(Exception):
 
 
 class Writer:
-    """``fatal``: the share of its transactions right after whose COMMIT the process kills itself with kill -9."""
+    """``life``: bounds, in seconds, of the time after which it kills itself (kill -9) right after a COMMIT."""
 
-    def __init__(self, subject: Plain, journal: Journal, seed: str, fatal: float = 0) -> None:
+    def __init__(self, subject: Plain, journal: Journal, seed: str, life: tuple[float, float] | None) -> None:
         self.subject = subject
         self.journal = journal
         self.dice = random.Random(seed)
-        self.fatal = fatal
+        self.end = time.monotonic() + self.dice.uniform(*life) if life else inf
         self.steps = 0
         self.tag = ""
 
     def run(self, until: float, gate: Gate, patience: float) -> None:
         """Write until the time is over, then stay: what this process owes Redis it pays while it waits."""
-        self.subject.prepare()
+        self.subject.prepare(self.journal)
         while time.monotonic() < until:
             self._step()
             time.sleep(self.dice.uniform(0.015, 0.045))
@@ -116,14 +117,14 @@ class Writer:
 
     def _committed(self) -> None:
         self.journal.note("committed", self.tag, time.monotonic())
-        if self.dice.random() < self.fatal:
+        if time.monotonic() > self.end:
             # Nothing will return to anybody; the commit stands all the same.
             self.journal.note("returned", self.tag, time.monotonic())
             self.journal.note("killed")
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.dice.random() < 0.2:
+        if self.dice.random() < 0.3:
             # A project's own hook may take its time before the cache's has run.
-            time.sleep(self.dice.uniform(0, 0.01))
+            time.sleep(self.dice.uniform(0, 0.02))
 
     def _check(self, touched: Touched) -> None:
         """Inside the transaction: what the cache says of the rows just written is what this connection sees."""
