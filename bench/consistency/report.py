@@ -38,7 +38,7 @@ def head(subject: str, seed: str, seconds: float) -> str:
 def line(outcome: Outcome, *, full: bool) -> str:
     """One scenario's line of the table."""
     counts = outcome.verdicts.counts
-    events = {**outcome.happened, "writes Redis was not told of": outcome.unheard}
+    events = {**outcome.happened, "messages of writers lost": outcome.unheard}
     happened = ", ".join(f"{number} {what}" for what, number in events.items() if number) or "nothing"
     stale = str(counts["stale"])
     if counts["stale"] and outcome.verdicts.allowed:

@@ -13,6 +13,7 @@ __all__ = ["CORNER", "SCENARIOS", "Scenario", "chosen"]
 #: much later. ``docs/explanation/caveats.md``.
 CORNER = 1.0
 LIVES = (0.07, 0.2)
+LONGER_LIVES = (0.15, 0.35)  # each of these deaths leaves marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Scenario:
 
     ``keeps_marks``: nothing takes marks away, so reads are exact from the COMMIT on, and not only from its return.
     ``allowed_seconds``: how old a stale read may be. ``away``: Redis is away for a stretch, so worst reads are judged.
-    ``lives``: writers are killed after a time between these bounds, as shares of the load's; ``after_commit``: they kill
-    themselves, after the COMMIT that comes next.
+    ``lives``: writers are killed after a time between these bounds, as shares of the load's; ``after_commit``: they
+    kill themselves, after the COMMIT that comes next.
     ``apart``: played only when asked for by name.
     """
 
@@ -42,7 +43,11 @@ SCENARIOS = (
     Scenario("latency", "latency of 1 to 6 ms", faults.slow, keeps_marks=True),
     Scenario("killed-writers", "kill -9 of writers at random moments", keeps_marks=True, lives=LIVES),
     Scenario(
-        "killed-after-commit", "kill -9 of writers right after COMMIT", keeps_marks=True, lives=LIVES, after_commit=True
+        "killed-after-commit",
+        "kill -9 of writers right after COMMIT",
+        keeps_marks=True,
+        lives=LONGER_LIVES,
+        after_commit=True,
     ),
     Scenario("restarted", "Redis killed and restarted empty, 3 times", faults.restarted, allowed_seconds=CORNER),
     Scenario("frozen", "Redis frozen for 3 s", faults.frozen, allowed_seconds=CORNER, away=True),
