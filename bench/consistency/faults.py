@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from bench.consistency.stage import Stage
 
 __all__ = [
-    "Fault", "black_holed", "evicting", "frozen", "killed_clients", "nothing", "promoted", "refusing", "restarted",
-    "slow",
+    "Fault", "black_holed", "blinking", "evicting", "frozen", "killed_clients", "nothing", "promoted", "refusing",
+    "refusing_late", "restarted", "slow",
 ]  # fmt: skip
 
 Fault = Callable[[Stage, float], Iterator[float]]
@@ -67,6 +67,12 @@ def black_holed(stage: Stage, seconds: float) -> Iterator[float]:
     yield from _unreachable(stage, seconds, "hole")
 
 
+def refusing_late(stage: Stage, seconds: float) -> Iterator[float]:
+    """The same towards the end, so that hardly anything is written afterwards that would mend what was left undone."""
+    yield seconds * 0.4
+    yield from _unreachable(stage, seconds, "refuse")
+
+
 def _unreachable(stage: Stage, seconds: float, mode: str) -> Iterator[float]:
     yield seconds / 4
     stage.away()
@@ -75,6 +81,18 @@ def _unreachable(stage: Stage, seconds: float, mode: str) -> Iterator[float]:
     stage.proxy.set(mode="open")
     stage.back()
     stage.happened["outages"] += 1
+
+
+def blinking(stage: Stage, seconds: float) -> Iterator[float]:
+    """Ten times nobody can connect for 60 ms: too short for a process to notice more than one or two failures."""
+    for _ in range(10):
+        yield seconds / 14
+        stage.away()
+        stage.proxy.set(mode="refuse")
+        yield 0.06
+        stage.proxy.set(mode="open")
+        stage.back()
+        stage.happened["blinks"] += 1
 
 
 def evicting(stage: Stage, seconds: float) -> Iterator[float]:

@@ -93,7 +93,7 @@ def _cast(
 
         def make(life: int) -> Any:
             own = lives if scenario.after_commit else None
-            return Writer(kind(), Journal(directory, name), f"{seed}:{name}:{life}", own)
+            return Writer(kind(), Journal(directory, name), f"{seed}:{name}:{life}", own, reads=number == 0)
 
         post = WriterPost(make, Journal(directory, f"post{number}"), f"{seed}:post{number}", imposed)
         post.run(until, gate, PATIENCE)

@@ -52,6 +52,7 @@ SCENARIOS = (
     Scenario("restarted", "Redis killed and restarted empty, 3 times", faults.restarted, allowed_seconds=CORNER),
     Scenario("frozen", "Redis frozen for 3 s", faults.frozen, allowed_seconds=CORNER, away=True),
     Scenario("refusing", "Redis refuses for 5 s", faults.refusing, allowed_seconds=CORNER, away=True),
+    Scenario("blinking", "Redis refuses for 60 ms, 10 times", faults.blinking, allowed_seconds=CORNER),
     Scenario("black-holed", "Redis black-holed for 5 s", faults.black_holed, allowed_seconds=CORNER, away=True),
     Scenario("evicting", "eviction pressure", faults.evicting),
     Scenario("killed-clients", "all clients killed every 250 ms", faults.killed_clients),
@@ -59,7 +60,7 @@ SCENARIOS = (
     Scenario(
         "killed-while-refusing",
         "kill -9 of writers while Redis refuses",
-        faults.refusing,
+        faults.refusing_late,
         allowed_seconds=CORNER,
         away=True,
         lives=(0.03, 0.1),

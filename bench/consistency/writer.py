@@ -30,13 +30,19 @@ class UndoneError(Exception):
 
 
 class Writer:
-    """``life``: bounds, in seconds, of the time after which it kills itself (kill -9) right after a COMMIT."""
+    """``life``: bounds, in seconds, of the time after which it kills itself (kill -9) right after a COMMIT.
 
-    def __init__(self, subject: Plain, journal: Journal, seed: str, life: tuple[float, float] | None) -> None:
+    ``reads``: False for a process that only writes, as many workers of a queue do.
+    """
+
+    def __init__(
+        self, subject: Plain, journal: Journal, seed: str, life: tuple[float, float] | None, *, reads: bool = True
+    ) -> None:
         self.subject = subject
         self.journal = journal
         self.dice = random.Random(seed)
         self.end = time.monotonic() + self.dice.uniform(*life) if life else inf
+        self.reads = reads
         self.steps = 0
         self.tag = ""
 
@@ -68,7 +74,8 @@ class Writer:
             return
         else:
             self.journal.note("returned", self.tag, time.monotonic())
-        self._read_back(touched)
+        if self.reads:
+            self._read_back(touched)
 
     def _autocommit(self, operation: Any) -> Touched:
         self.journal.note("begun", self.tag, time.monotonic())
