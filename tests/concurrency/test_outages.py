@@ -10,6 +10,8 @@ import pytest
 import redis
 from django.db import transaction
 
+from redis_toolkit.cache import debts
+from redis_toolkit.core.connections import link
 from redis_toolkit.signals import breaker_changed, cache_failed
 from redis_toolkit.testing import ValkeyServer
 from tests.concurrency.actors import PATIENCE, Actor, Stage
@@ -139,6 +141,31 @@ def test_the_server_is_away_when_the_writer_unmarks(
     valkey.resume()
     back()
     assert [timetable.stale(), timetable.stale(), marked()] == [0, 0, set()]
+
+
+def test_a_writer_that_never_reads_and_a_short_outage(
+    timetable: Timetable, valkey: ValkeyServer, redis_client: redis.Redis, failures: list[str], settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """1. nobody can connect, for one write only  2. the writer's process never reads: its stamps are dropped."""
+
+    def stamps() -> set[str]:
+        return {key.decode().split(":", 3)[3] for key in redis_client.scan_iter("rt:s:*", count=10_000)}
+
+    # Another test may have left one that waits for an hour.
+    monkeypatch.setattr(debts, "_payer", None)
+    settings.REDIS_TOOLKIT_BREAKER_FAILURES, settings.REDIS_TOOLKIT_BREAKER_RETRY = 100, 0.01
+    assert timetable.group(1) == ["old"]
+    assert "app_lesson:group_id=1" in stamps()
+    hidden = valkey.socket_path.rename(valkey.directory / "hidden")
+    link().close()
+    timetable.change(title="new")
+    payer = debts._payer
+    assert payer is not None
+    hidden.rename(valkey.socket_path)
+    assert {"mark", "unmark"} == set(failures)
+    payer.join(PATIENCE)
+    assert "app_lesson:group_id=1" not in stamps()
 
 
 def test_a_reader_and_an_outage_and_a_writer(
