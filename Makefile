@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test orm-tests browser coverage lint format types docs bench requirements clean
+.PHONY: help demo test orm-tests browser coverage lint format types docs bench consistency requirements clean
 
 help:  ## say what can be made
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; a warning is a
 
 bench: $(VENV)/.bench  ## cached reads against plain Django and its peers, side by side
 	$(BIN)/python -m bench $(ARGS)
+
+consistency: $(VENV)/.test  ## is any cached read older than the last commit? Processes, crashes, outages
+	$(BIN)/python -m bench.consistency $(ARGS)
 
 # dev.txt is resolved first and bounds the others, so that every environment holds the same versions.
 # ARGS=--upgrade takes newer ones.

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from redis_toolkit.cache import debts, invalidate
 from redis_toolkit.core.connections import link
+from redis_toolkit.models import Outbox
 from redis_toolkit.signals import cache_failed, cache_read
 from tests.app.models import Lesson
 from tests.integration.cache.term import Term
@@ -93,6 +94,7 @@ def term(alias: str, django_db_setup: None, django_db_blocker: Any) -> Iterator[
         invalidate(Lesson, using=alias)
         # What was owed since the databases were made, before there was a server.
         debts.pay(link())
+        Outbox.objects.using(alias).all().delete()
         made = Term(alias)
         yield made
         made.clear()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
+from redis_toolkit.models import Outbox
 from tests.app.models import Group, Lesson, Room, Student, Teacher
 
 __all__ = ["Term"]
@@ -53,5 +54,5 @@ class Term:
 
     def clear(self) -> None:
         """Leave nothing behind."""
-        for model in (Lesson, Group, Teacher, Room, Student):
+        for model in (Lesson, Group, Teacher, Room, Student, Outbox):
             self.plain(model).all().delete()

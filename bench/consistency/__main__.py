@@ -1,0 +1,84 @@
+"""``python -m bench.consistency``: see ``--help``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from bench.consistency.play import play, prepare
+from bench.consistency.proxy import Proxy
+from bench.consistency.report import as_data, examples, head, line
+from bench.consistency.scenarios import SCENARIOS, chosen
+from bench.consistency.stage import new_postgres
+from redis_toolkit.testing import PostgresServer
+
+FULL = 15.0
+QUICK = 4.0
+SUBJECTS = ("ours", "naive", "unmarked")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the scenarios and print the report; 1 if a promise was broken, 2 for a name unknown."""
+    options = _parser().parse_args(arguments)
+    try:
+        scenarios = chosen(options.scenario)
+    except ValueError as error:
+        print(f"consistency: {error}", file=sys.stderr)
+        return 2
+    seconds = options.seconds or (QUICK if options.quick else FULL)
+    seed = options.seed or str(random.randrange(10**6))
+    print(head(options.subject, seed, seconds), flush=True)
+    outcomes = []
+    with _servers(options.subject, seed) as (postgres, proxy):
+        for scenario in scenarios:
+            outcome = play(scenario, options.subject, seconds, seed, postgres, proxy)
+            outcomes.append(outcome)
+            print(line(outcome, full=not options.quick), flush=True)
+            if outcome.violations or options.examples:
+                print(examples(outcome), file=sys.stderr, flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(as_data(outcomes, seed, seconds), indent=2) + "\n")
+    broken = [outcome for outcome in outcomes if outcome.violations or outcome.idle]
+    missed = [outcome for outcome in outcomes if outcome.slack and not options.quick]
+    print(f"\n{len(broken)} of {len(outcomes)} scenarios broke a promise, {len(missed)} missed an aim of speed.")
+    return 1 if broken or missed else 0
+
+
+@contextmanager
+def _servers(subject: str, seed: str) -> Iterator[tuple[PostgresServer, Proxy]]:
+    """PostgreSQL with empty tables, and the proxy; Django knows both."""
+    with new_postgres() as postgres, closing(Proxy(seed)) as proxy:
+        job = {
+            "subject": subject,
+            "database": postgres.django_settings(),
+            "redis_url": f"redis://127.0.0.1:{proxy.port}/0",
+        }
+        os.environ["CONSISTENCY_JOB"] = json.dumps(job)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "bench.consistency.settings"
+        prepare()
+        yield postgres, proxy
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = ", ".join(scenario.name for scenario in SCENARIOS)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.consistency", description="Is a cached read ever older than the last commit?"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:g} s of load a scenario; speed is not judged")
+    parser.add_argument("--seconds", type=float, metavar="N", help=f"seconds of load a scenario ({FULL:g})")
+    parser.add_argument("--scenario", metavar="A,B", help=f"some scenarios of: {names}")
+    parser.add_argument("--seed", metavar="S", help="the dice of an earlier run; the order of events is still chance")
+    parser.add_argument("--subject", choices=SUBJECTS, default="ours", help="who is tested (ours)")
+    parser.add_argument("--examples", action="store_true", help="show what was stale even where its bound was kept")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there, too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

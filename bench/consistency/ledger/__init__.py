@@ -1,0 +1,3 @@
+"""Rows whose versions are known."""
+
+from __future__ import annotations

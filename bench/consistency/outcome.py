@@ -1,0 +1,182 @@
+"""What one scenario came to: counts, times, and whether that is as promised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.consistency.history import History, Moments
+from bench.consistency.journal import Read
+from bench.consistency.judge import Judge, Verdicts
+from bench.consistency.scenarios import CORNER, Scenario
+from bench.consistency.stage import Stage
+
+__all__ = ["Outcome", "outcome_of"]
+
+HIT_RATIO = 0.6
+WORST_AWAY = 1.0
+ADDED_AWAY = 0.005
+#: A read that waited for a time-out.
+SLOW = 0.2
+#: Seconds after an outage until every breaker has closed.
+RECOVERY = 1.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The figures of one scenario. Times in seconds; those that nothing was measured for are None.
+
+    ``unheard``: how often a writer could not tell Redis of a write. A machine may be busy enough for a time-out without
+    any fault of ours; then the bound of the documented corner holds.
+    """
+
+    scenario: Scenario
+    subject: str
+    happened: dict[str, int]
+    verdicts: Verdicts
+    reads: int = 0
+    commits: int = 0
+    hit_ratio: float = 0.0
+    worst: float = 0.0
+    worst_away: float | None = None
+    added_away: float | None = None
+    slow_away: int = 0
+    wrong: list[Any] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    crashed: int = 0
+    unheard: int = 0
+
+    @property
+    def keeps_marks(self) -> bool:
+        """Whether every mark stood from before its write until after its commit."""
+        return self.scenario.keeps_marks and not self.unheard
+
+    @property
+    def violations(self) -> list[str]:
+        """The promises that were broken, in words."""
+        counts = self.verdicts.counts
+        found = {
+            "stale": counts["intolerable"],
+            "stale before the commit returned": counts["early"] if self.keeps_marks else 0,
+            "uncommitted": counts["uncommitted"],
+            "own write not seen": counts["own"],
+            "wrong after quiescence": len(self.wrong),
+            "errors": len(self.errors),
+            "plain reads judged wrong: the harness is": counts["harness"],
+            "processes that did not end well": self.crashed,
+        }
+        return [f"{number} {what}" for what, number in found.items() if number]
+
+    @property
+    def idle(self) -> list[str]:
+        """What should have happened and did not: a run in which it did not shows nothing."""
+        scenario = self.scenario
+        expected = scenario.fault.__name__ != "nothing" or scenario.lives
+        return [
+            word
+            for word, lacks in (
+                ("no reads", not self.reads),
+                ("no commits", not self.commits),
+                ("nothing went wrong", expected and not sum(self.happened.values())),
+            )
+            if lacks
+        ]
+
+    @property
+    def slack(self) -> list[str]:
+        """Aims of speed that were missed: judged in a full run only, as a busy machine misses them, too."""
+        found = [] if self.hit_ratio > HIT_RATIO else [f"hit ratio {self.hit_ratio:.0%}"]
+        if self.scenario.away and self.worst_away is not None and self.worst_away > WORST_AWAY:
+            found.append(f"a read of {self.worst_away:.2f} s")
+        if self.scenario.away and self.slow_away > 1:
+            found.append(f"{self.slow_away} reads of one process waited for time-outs")
+        if self.scenario.away and self.added_away is not None and self.added_away > ADDED_AWAY:
+            found.append(f"{self.added_away * 1000:.1f} ms added while away")
+        return found
+
+
+def outcome_of(
+    scenario: Scenario, subject: str, stage: Stage, noted: Sequence[tuple[str, tuple[Any, ...]]],
+    audit: Sequence[Any], codes: Sequence[int | None],
+) -> Outcome:  # fmt: skip
+    """Join the journals with the audit table."""
+    judge = Judge(History(audit, _moments(noted)))
+    outcome = Outcome(scenario, subject, dict(stage.happened), Verdicts(scenario.allowed_seconds, stage.outages))
+    outcome.commits = judge.history.commits
+    outcome.crashed = sum(code != 0 for code in codes)
+    reads = _sorted(outcome, noted)
+    if outcome.unheard:
+        outcome.verdicts.allowed = max(outcome.verdicts.allowed, CORNER)
+    for process, read in reads:
+        for finding in judge.findings(process, read):
+            outcome.verdicts.add(finding)
+    _measure(outcome, reads, stage.outages)
+    return outcome
+
+
+def _sorted(outcome: Outcome, noted: Sequence[tuple[str, tuple[Any, ...]]]) -> list[tuple[str, Read]]:
+    """The reads; everything else that was noted is counted."""
+    reads: list[tuple[str, Read]] = []
+    for process, (what, *details) in noted:
+        match what:
+            case "read":
+                reads.append((process, details[0]))
+            case "error":
+                outcome.errors.append(details[0])
+            case "wrong":
+                outcome.wrong.append(details)
+            case "own":
+                outcome.verdicts.counts["own"] += 1
+            case "unheard":
+                outcome.unheard += 1
+            case "killed":
+                outcome.happened["kills"] = outcome.happened.get("kills", 0) + 1
+    return reads
+
+
+def _moments(noted: Sequence[tuple[str, tuple[Any, ...]]]) -> dict[str, Moments]:
+    known: dict[str, dict[str, float]] = {}
+    for _, (what, *details) in noted:
+        if what in Moments._fields:
+            known.setdefault(details[0], {})[what] = details[1]
+    for moments in known.values():
+        if "returned" in moments:
+            moments.setdefault("committed", moments["returned"])
+    return {tag: Moments(**moments) for tag, moments in known.items()}
+
+
+def _measure(outcome: Outcome, reads: Sequence[tuple[str, Read]], outages: Sequence[Sequence[float]]) -> None:
+    cached = [(process, read) for process, read in reads if read.outcome != "plain"]
+    outcome.reads = len(cached)
+    outcome.worst = max((read.ended - read.began for _, read in cached), default=0.0)
+    calm = Counter(
+        read.outcome
+        for _, read in cached
+        if not read.own and not any(begun <= read.ended and read.began <= ended + RECOVERY for begun, ended in outages)
+    )
+    outcome.hit_ratio = calm["hit"] / max(1, calm.total())
+    during = [
+        (process, read)
+        for process, read in reads
+        if any(begun <= read.ended and read.began <= ended for begun, ended in outages)
+    ]
+    times = {
+        is_plain: sorted(read.ended - read.began for _, read in during if (read.outcome == "plain") is is_plain)
+        for is_plain in (True, False)
+    }
+    if times[True] and times[False]:
+        outcome.worst_away = times[False][-1]
+        quick = [time for time in times[False] if time < SLOW]
+        outcome.added_away = _middle(quick) - _middle(times[True])
+        waited = Counter(process for process, read in during if _waited(read))
+        outcome.slow_away = max(waited.values(), default=0)
+
+
+def _waited(read: Read) -> bool:
+    return read.outcome != "plain" and read.ended - read.began >= SLOW
+
+
+def _middle(times: Sequence[float]) -> float:
+    return times[int(len(times) * 0.95)] if times else 0.0
