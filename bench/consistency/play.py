@@ -22,8 +22,9 @@ from redis_toolkit.testing import PostgresServer
 
 __all__ = ["play", "prepare"]
 
-#: Seconds for which an idle process rests at most between two reads; the other readers read as fast as they can.
-DROWSY = (0.0, 0.0, 0.4)
+#: How readers rest: see ``Reader``. The others read as fast as they can.
+RESTS: tuple[dict[str, Any], ...] = ({}, {}, {"drowsy": 0.4})
+NAPS: dict[str, Any] = {"naps": (0.5, 3.0)}
 WRITERS = 2
 #: Seconds that anybody waits for anybody after the load.
 PATIENCE = 30.0
@@ -80,12 +81,13 @@ def _cast(
     from bench.consistency.writer import Writer, WriterPost
 
     kind = SUBJECTS[subject]
+    rests = [*RESTS, NAPS] if scenario.naps else RESTS
     left = until - time.monotonic()
     lives = (left * scenario.lives[0], left * scenario.lives[1]) if scenario.lives else None
 
     def read(number: int) -> None:
         journal = Journal(directory, f"reader{number}", patience=200)
-        Reader(kind(), journal, f"{seed}:reader{number}", DROWSY[number]).run(until, gate, PATIENCE)
+        Reader(kind(), journal, f"{seed}:reader{number}", **rests[number]).run(until, gate, PATIENCE)
 
     def write(number: int) -> None:
         name = f"writer{number}"
@@ -98,7 +100,7 @@ def _cast(
         post = WriterPost(make, Journal(directory, f"post{number}"), f"{seed}:post{number}", imposed)
         post.run(until, gate, PATIENCE)
 
-    roles = [*((read, number) for number in range(len(DROWSY))), *((write, number) for number in range(WRITERS))]
+    roles = [*((read, number) for number in range(len(rests))), *((write, number) for number in range(WRITERS))]
     processes: list[Process] = []
     try:
         for work, number in roles:

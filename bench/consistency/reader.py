@@ -20,13 +20,20 @@ _PLAIN = 12
 
 
 class Reader:
-    """``drowsy``: it rests up to so many seconds between two reads, so that it misses the beginning of a fault."""
+    """``drowsy``: it rests up to so many seconds between two reads, so that it misses the beginning of a fault.
 
-    def __init__(self, subject: Plain, journal: Journal, seed: str, drowsy: float = 0) -> None:
+    ``naps``: bounds, in seconds, of the time it sleeps after every hundred reads, so that it misses whole faults.
+    """
+
+    def __init__(
+        self, subject: Plain, journal: Journal, seed: str, drowsy: float = 0, naps: tuple[float, float] | None = None
+    ) -> None:
         self.subject = subject
         self.journal = journal
         self.dice = random.Random(seed)
         self.drowsy = drowsy
+        self.naps = naps
+        self.steps = 0
 
     def run(self, until: float, gate: Gate, patience: float) -> None:
         """Read until the time is over; wait for the gate; look at everything."""
@@ -51,7 +58,10 @@ class Reader:
             self.journal.note("error", traceback.format_exc())
         else:
             self.journal.note("read", read)
-        if self.drowsy:
+        self.steps += 1
+        if self.naps and self.steps % 100 == 0:
+            time.sleep(self.dice.uniform(*self.naps))
+        elif self.drowsy:
             time.sleep(self.dice.uniform(0, self.drowsy))
         else:
             # Room for the others: these processes are more than there are processors.

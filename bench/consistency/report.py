@@ -50,12 +50,16 @@ def line(outcome: Outcome, *, full: bool) -> str:
     if outcome.slack:
         verdict += ("; **missed: " if full else "; not judged: ") + ", ".join(outcome.slack) + ("**" if full else "")
     cells = (
-        outcome.scenario.title, happened, outcome.reads, outcome.commits, f"{outcome.hit_ratio:.0%}", stale,
+        outcome.scenario.title, happened, outcome.reads, outcome.commits, _share(outcome.hit_ratio), stale,
         counts["uncommitted"], counts["own"], len(outcome.wrong), len(outcome.errors), f"{outcome.verdicts.oldest:.2f}",
         f"{outcome.verdicts.longest:.2f}",
         _ms(outcome.worst), _ms(outcome.worst_away), _ms(outcome.added_away, 1), verdict,
     )  # fmt: skip
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _share(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.0%}"
 
 
 def _python() -> str:

@@ -20,5 +20,13 @@ if _JOB["subject"] == "naive":
         "IGNORE_EXCEPTIONS": True, "SOCKET_CONNECT_TIMEOUT": 0.25, "SOCKET_TIMEOUT": 0.5,
     }  # fmt: skip
 
+#: What the toolkit says of each outage would drown the report.
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"none": {"class": "logging.NullHandler"}},
+    "loggers": {"redis_toolkit": {"handlers": ["none"], "propagate": False}},
+}
+
 #: Longer than any transaction of the writers, and short, for the run waits until the marks of the dead are gone.
 REDIS_TOOLKIT_MARK_TTL = 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
@@ -69,9 +70,9 @@ class Ours(Plain):
         """Hear how each read was answered, and note each write of which Redis could not be told."""
         from redis_toolkit.signals import cache_failed, cache_read
 
-        def failed(during: str, error: Exception, **_: Any) -> None:
+        def failed(during: str, **_: Any) -> None:
             if during in {"mark", "unmark"}:
-                journal.note("unheard", during, str(error))
+                journal.note("unheard", during, time.monotonic())
 
         cache_read.connect(self._heard, weak=False)
         cache_failed.connect(failed, weak=False)

@@ -131,7 +131,7 @@ class Writer:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.dice.random() < 0.3:
             # A project's own hook may take its time before the cache's has run.
-            time.sleep(self.dice.uniform(0, 0.02))
+            time.sleep(self.dice.uniform(0, 0.03))
 
     def _check(self, touched: Touched) -> None:
         """Inside the transaction: what the cache says of the rows just written is what this connection sees."""
