@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = play(scenario, options.subject, seconds, seed, postgres, proxy)
             outcomes.append(outcome)
             print(line(outcome, full=not options.quick), flush=True)
-            if outcome.violations or options.examples:
-                print(examples(outcome), file=sys.stderr, flush=True)
+            shown = examples(outcome) if outcome.violations or options.examples else ""
+            if shown:
+                print(shown, file=sys.stderr, flush=True)
     if options.json:
         options.json.write_text(json.dumps(as_data(outcomes, seed, seconds), indent=2) + "\n")
     broken = [outcome for outcome in outcomes if outcome.violations or outcome.idle]

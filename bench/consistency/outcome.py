@@ -28,8 +28,8 @@ RECOVERY = 2.5
 class Outcome:
     """The figures of one scenario. Times in seconds; those that nothing was measured for are None.
 
-    ``unheard``: how often a writer could not tell Redis of a write; ``stray``: how often without any outage. A busy machine
-    may cause a time-out that no script asked for; then the bound of the documented corner holds.
+    ``unheard``: how often a writer could not tell Redis of a write; ``stray``: how often without any outage. A busy
+    machine may cause a time-out that no script asked for; then the bound of the documented corner holds.
     """
 
     scenario: Scenario

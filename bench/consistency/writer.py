@@ -51,7 +51,7 @@ class Writer:
         self.subject.prepare(self.journal)
         while time.monotonic() < until:
             self._step()
-            time.sleep(self.dice.uniform(0.015, 0.045))
+            time.sleep(self.dice.uniform(0.02, 0.06))
         gate.wait(patience)
 
     def _step(self) -> None:
