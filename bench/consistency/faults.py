@@ -27,8 +27,8 @@ def nothing(stage: Stage, seconds: float) -> Iterator[float]:  # noqa: ARG001 - 
 
 
 def slow(stage: Stage, seconds: float) -> Iterator[float]:  # noqa: ARG001 - a script like the others
-    """Each packet takes 0.5 to 3 ms, in both directions."""
-    stage.proxy.set(delay=(0.0005, 0.003))
+    """Each packet takes 0.3 to 2 ms, in both directions."""
+    stage.proxy.set(delay=(0.0003, 0.002))
     stage.happened["delayed lines"] += 1
     yield from ()
 

@@ -108,6 +108,7 @@ def _one(dice: random.Random) -> Item:
 
 
 OPERATIONS: dict[Callable[[random.Random], Touched], int] = {
-    _save: 50, _move: 30, _update: 40, _bulk_update: 8, _replace: 16, _come_or_go: 12,
-    _upsert: 2, _update_group: 2, _raw: 1,  # these are coarse: every cached answer dies of them
+    _save: 100, _move: 60, _update: 80, _bulk_update: 16, _replace: 32, _come_or_go: 24,
+    # These are coarse: every cached answer dies of them, the wrong ones that are looked for included.
+    _upsert: 1, _update_group: 1, _raw: 1,
 }  # fmt: skip

@@ -40,7 +40,7 @@ class Scenario:
 
 SCENARIOS = (
     Scenario("plain", "plain load", keeps_marks=True),
-    Scenario("latency", "latency of 1 to 6 ms", faults.slow, keeps_marks=True),
+    Scenario("latency", "latency of 0.6 to 4 ms", faults.slow, keeps_marks=True),
     Scenario("killed-writers", "kill -9 of writers at random moments", keeps_marks=True, lives=LIVES),
     Scenario(
         "killed-after-commit", "kill -9 of writers right after COMMIT", keeps_marks=True, lives=LONGER_LIVES,
