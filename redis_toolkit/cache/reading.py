@@ -118,7 +118,11 @@ class Reader:
         except StoreUnavailable as error:
             cache_failed.send_robust(sender=None, during="read", error=error)
             return None
-        return answer if trust.on_run(self.link.run) else None
+        if trust.on_run(self.link.run, self.link.born):
+            return answer
+        # This connection may be what is old: another learns which run it is.
+        self.link.close()
+        return None
 
     def tokens(self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float) -> list[bytes] | None:
         """The tokens to build entries under; None if none must be built: a mark, a snapshot, Redis away."""
@@ -149,7 +153,7 @@ class Reader:
     ) -> bytes | None:
         """The SET of a new entry; None, with a warning, for an answer that cannot be stored."""
         if loaded.error is not None:
-            _log.warning("An answer was not cached: %s", loaded.error)
+            _log.warning("An answer was not cached: %s", str(loaded.error))
             cache_failed.send_robust(sender=None, during="store", error=loaded.error)
             return None
         under = tokens if loaded.stamps is None else tokens[: loaded.stamps]
@@ -209,7 +213,7 @@ def _open(reader: Reader, question: Question, entry: bytes | None, stamps: list[
 
 def unreadable(model: Any, error: Exception) -> None:
     """Warn that an entry could not be read: for the caller it is a miss."""
-    _log.warning("A cached answer of %s could not be read and is loaded again: %s", model, error)
+    _log.warning("A cached answer of %s could not be read and is loaded again: %s", model, str(error))
     cache_failed.send_robust(sender=model, during="read", error=error)
 
 

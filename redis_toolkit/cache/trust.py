@@ -18,11 +18,17 @@ __all__ = ["forget", "is_given", "lost", "on_run", "regained"]
 
 _given_at = 0.0
 _run = b""
+_born = 0.0
 
 
 def is_given() -> bool:
-    """Whether cached answers may be trusted. Asked by every read."""
-    return not _given_at or monotonic() >= _given_at
+    """Whether cached answers may be trusted. Asked by every read that finds the breaker closed."""
+    if not _given_at:
+        return True
+    if _given_at == inf:
+        # It closed unheard: in a process forked meanwhile, or before we were told that it had opened.
+        regained()
+    return monotonic() >= _given_at
 
 
 def lost() -> None:
@@ -39,12 +45,18 @@ def regained() -> None:
     outbox.expect()
 
 
-def on_run(run: bytes) -> bool:
-    """Whether what was read from this ``run`` of the server may be trusted: it is the one that was read from before."""
-    global _run
+def on_run(run: bytes, born: float) -> bool:
+    """Whether what was read from this ``run`` of the server may be trusted: it is the one that was read from before.
+
+    ``born``: when the connection learnt it. One that is older than another thread's knows nothing newer, so two threads
+    never take turns in finding a new server.
+    """
+    global _born, _run
     if run == _run:
         return True
-    is_first, _run = not _run, run
+    if born < _born:
+        return False
+    is_first, _run, _born = not _run, run, born
     if not is_first:
         regained()
     return is_first
@@ -52,5 +64,5 @@ def on_run(run: bytes) -> bool:
 
 def forget() -> None:
     """Trust what is there, as a new process does."""
-    global _given_at, _run
-    _given_at, _run = 0.0, b""
+    global _born, _given_at, _run
+    _born, _given_at, _run = 0.0, 0.0, b""

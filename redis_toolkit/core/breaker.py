@@ -51,7 +51,8 @@ class Breaker:
                 # No thread to be had, or the interpreter is about to end: nobody would ever close it.
                 self.is_open = False
                 return
-        _log.warning("Redis (%r in CACHES) is left alone until it answers again: %s", self.alias, error)
+        # Its text: the error itself would keep its frames, and the cursors in them, for as long as the record is kept.
+        _log.warning("Redis (%r in CACHES) is left alone until it answers again: %s", self.alias, str(error))
         breaker_changed.send_robust(sender=self, alias=self.alias, state="open")
 
     def close(self) -> None:

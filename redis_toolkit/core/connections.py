@@ -57,6 +57,12 @@ class Link:
         return b"" if lane is None else lane.run
 
     @property
+    def born(self) -> float:
+        """When this thread's connection learnt its run, in seconds of the monotonic clock; 0 without one."""
+        lane: Lane | None = getattr(self._local, "lane", None)
+        return 0.0 if lane is None else lane.born
+
+    @property
     def round_trips(self) -> int:
         """How many times this thread has sent something and waited for the answer."""
         lane: Lane | None = getattr(self._local, "lane", None)

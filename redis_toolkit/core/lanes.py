@@ -14,6 +14,7 @@ import hiredis
 from redis.connection import AbstractConnection
 
 from redis_toolkit.conf import settings
+from redis_toolkit.core.clock import monotonic
 
 __all__ = ["RUN_SIZE", "Lane", "pack"]
 
@@ -36,7 +37,7 @@ class Lane:
     that redis-py uses too. That halves the cost of a command.
     """
 
-    __slots__ = ("connection", "reader", "run", "socket", "trips")
+    __slots__ = ("born", "connection", "reader", "run", "socket", "trips")
 
     def __init__(self, connection: AbstractConnection) -> None:
         connection.connect()
@@ -45,6 +46,7 @@ class Lane:
         self.reader: Any = hiredis.Reader(notEnoughData=_INCOMPLETE)
         _let_kernel_time_out(self.socket)
         self.run = b""
+        self.born = 0.0
         self.trips = 0
 
     def exchange(self, data: bytes, replies: int) -> list[Any]:
@@ -75,6 +77,7 @@ class Lane:
             _log.warning("Redis refuses INFO, so a restart could not be told: nothing is served from it. Allow +info.")
             named = os.urandom(RUN_SIZE)
         self.run = blake2b(named, digest_size=RUN_SIZE).digest()
+        self.born = monotonic()
         self.trips = 0
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from redis.connection import AbstractConnection
 
-from redis_toolkit.cache import debts, transactions
+from redis_toolkit.cache import debts, transactions, trust
 from redis_toolkit.core.clock import travel
-from redis_toolkit.core.connections import link
+from redis_toolkit.core.connections import link, pack
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from redis_toolkit.signals import breaker_changed, cache_invalidated, cache_read
@@ -227,6 +227,51 @@ def test_others_are_given_time_to_find_redis(term, valkey, cost, how):
         with travel(TRUSTED):
             assert (read(), read()) == ("new", "new")
     assert [outcome for _, outcome in it.outcomes] == ["bypass"] * 3 + ["miss", "hit"]
+
+
+def test_a_breaker_that_closed_unheard(term, cost):
+    """A process that was told of the opening only (forked meanwhile, say) trusts again after the same while."""
+    read = term.cached.filter(group=term.groups[5]).count
+    read()
+    trust.lost()
+    with cost() as it:
+        read()
+        with travel(TRUSTED):
+            read()
+    assert [outcome for _, outcome in it.outcomes] == ["bypass", "hit"]
+
+
+def test_two_threads_and_a_server_that_changed_its_name(term, valkey, cost, redis_client):
+    """1. the server takes another replication id  2. one thread knows  3. the other's old connection is given up: once."""
+    read = term.cached.filter(group=term.groups[5]).count
+    read()
+    name = link().run
+    # What a primary does that was without replicas for an hour; here by having been one for a moment.
+    redis_client.replicaof("127.0.0.1", "1")
+    redis_client.replicaof("NO", "ONE")
+    found = []
+
+    def other() -> None:
+        try:
+            found.append(read())
+            # (A connection that found another run is not kept.)
+            link().ask(pack(("PING",)))
+            found.append(link().run)
+        finally:
+            link().close()
+            connections.close_all()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join(10)
+    count, renamed = found
+    assert count == 1
+    assert renamed not in {name, b""}
+    with travel(TRUSTED), cost() as it:
+        assert [read() for _ in range(3)] == [1, 1, 1]
+    # The first on the old connection, which is closed; then what was stored under the old name is no hit.
+    assert [outcome for _, outcome in it.outcomes] == ["bypass", "miss", "hit"]
+    assert link().run == renamed
 
 
 def test_what_another_run_of_the_server_held(term, valkey, cost, redis_client):

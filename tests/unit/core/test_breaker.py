@@ -192,3 +192,12 @@ def test_without_a_thread_it_stays_closed(breaker, heard, monkeypatch):
     breaker.failed(timed_out=True)
     assert breaker.is_open is False
     assert heard.empty()
+
+
+def test_the_log_keeps_no_errors(breaker, probe, caplog):
+    """Log records are kept by many; one with an error in it would keep its frames, and the cursors and rows in them."""
+    breaker.failed(timed_out=True, error=ConnectionError("refused"))
+    (record,) = [each for each in caplog.records if each.name == "redis_toolkit.core"]
+    assert record.getMessage() == "Redis ('spare' in CACHES) is left alone until it answers again: refused"
+    assert {type(argument) for argument in record.args} == {str}
+    assert record.exc_info is None
