@@ -44,6 +44,7 @@ _SELDOM: Final = 100
 _log = logging.getLogger("redis_toolkit.cache")
 _finished = itertools.count(1)
 _present: set[str] = set()
+_readable: set[str] = set()
 _missing: dict[str, float] = {}
 _next_look: dict[str, float] = {}
 _dropped: dict[str, set[int]] = {}
@@ -146,8 +147,8 @@ def keep_small(connection: BaseDatabaseWrapper) -> None:
             for key, stem in seen.filter(until=None).values_list("pk", "stem").iterator():
                 by_stem.setdefault(stem, []).append(key)
             for stem, found in by_stem.items():
-                put(connection, new_transaction_id(), [stem])
-                rows.filter(pk__in=found).delete()
+                if put(connection, new_transaction_id(), [stem]):
+                    _delete(connection, found)
 
 
 # Draining
@@ -176,7 +177,9 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
     """
     alias = connection.alias
     try:
-        rows = _read(connection, reads_latest=reads_latest)
+        # Inside the caller's transaction nothing is tried that might fail, for that would end it.
+        rows = _read(connection, reads_latest=reads_latest and (not is_open or alias in _readable))
+        _readable.add(alias)
         # Before the stamps are dropped: what is over only afterwards must be dropped once more.
         over = [row.id for row in rows if row.is_over]
         _drop_in_redis([row for row in rows if row.id not in _dropped.get(alias, ())], target)
@@ -268,5 +271,5 @@ def _unhurt(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 def forget() -> None:
     """Know nothing about any database: it has been migrated."""
-    for known in (_present, _missing, _next_look, _dropped):
+    for known in (_present, _readable, _missing, _next_look, _dropped):
         known.clear()

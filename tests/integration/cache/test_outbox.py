@@ -278,6 +278,33 @@ def test_a_table_that_refuses(term, monkeypatch, caplog):
     assert asked(term, term.cached)[0] == ["new"]
 
 
+# (SQLite takes the name of a column that is not there for text.)
+@pytest.mark.parametrize("alias", ["postgres"], indirect=True)
+def test_a_table_that_cannot_be_read(term, monkeypatch, caplog):
+    """An outbox that cannot be read ends no transaction in which somebody reads from the cache."""
+    monkeypatch.setattr(outbox, "TABLE", "app_unwatched")
+    outbox.forget()
+    with transaction.atomic(using=term.alias):
+        assert term.cached.get(pk=term.lessons[5].pk).title == "Lesson 5"
+        assert term.again(5).title == "Lesson 5"
+        save(term)
+    assert term.again(5).title == "new"
+    assert "could not be read" in caplog.text
+
+
+def test_a_table_that_refuses_to_be_made_smaller(term, settings, monkeypatch):
+    """Rows go only when the one that stands for them is there."""
+    settings.REDIS_TOOLKIT_OUTBOX_ROWS = 1
+    with unheard():
+        for at in range(3):
+            term.plain(Lesson).filter(pk=term.lessons[at].pk).update(title=f"new {at}")
+    monkeypatch.setattr(outbox, "_SELDOM", 1)
+    monkeypatch.setattr(outbox, "put", lambda *_, **__: False)
+    outbox.keep_small(connections[term.alias])
+    assert rows(term).count() == 3
+    monkeypatch.undo()
+
+
 def test_many_rows(term, settings, monkeypatch):
     """Above OUTBOX_ROWS the rows of a table become one, and nothing is lost by that."""
     settings.REDIS_TOOLKIT_OUTBOX_ROWS = 5
