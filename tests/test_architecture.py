@@ -190,6 +190,7 @@ json.dump(failed, sys.stdout)
         env={"PATH": "", "PYTHONPATH": str(ROOT)},
     )
     assert json.loads(result.stdout) == {}, result.stderr
+    assert result.stderr == ""
     assert "redis_toolkit.core.keys" in names
 
 

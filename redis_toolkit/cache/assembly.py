@@ -77,8 +77,10 @@ def _make_room() -> None:
     ``fields_cache``. So one of the first instances, this one, has everything.
     """
     first = ModelState()
-    for name in ("db", "adding", "fields_cache", *(["fetch_mode"] if _HAS_FETCH_MODE else [])):
-        setattr(first, name, None)
+    # (Django 6.1 empties the dictionary of relations when a state goes.)
+    everything: dict[str, Any] = {"db": None, "adding": True, "fields_cache": {}}
+    for name, value in (everything | ({"fetch_mode": None} if _HAS_FETCH_MODE else {})).items():
+        setattr(first, name, value)
 
 
 _make_room()
