@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["blocks", "file_name", "make_project", "run"]
+__all__ = ["blocks", "django_test", "file_name", "make_project", "pytest", "run"]
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -62,17 +62,26 @@ def make_project(home: Path, files: dict[str, str], redis: str) -> None:
 
 def run(home: Path, shell: list[str]) -> subprocess.CompletedProcess[str]:
     """Migrate the project, then type the blocks of `shell` into one session of it."""
+    # -P: beside this file lies another `settings`, which is not the reader's.
+    return _python(home, "-P", "-W", "error", str(Path(__file__)), typed=json.dumps(shell))
+
+
+def pytest(home: Path) -> subprocess.CompletedProcess[str]:
+    """Run the tests of the project under pytest and pytest-django."""
+    return _python(home, "-W", "error", "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider", "tests")
+
+
+def django_test(home: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    """Run tests of the project under Django's own runner."""
+    return _python(home, "-W", "error", "-m", "django", "test", *names)
+
+
+def _python(home: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": f"{home}{os.pathsep}{ROOT}"}
     return subprocess.run(
-        # -P: beside this file lies another `settings`, which is not the reader's.
-        [sys.executable, "-P", "-W", "error", str(Path(__file__))],
-        input=json.dumps(shell),
-        capture_output=True,
-        check=False,
-        text=True,
-        cwd=home,
-        env=environment,
-    )
+        [sys.executable, *arguments],
+        input=typed, capture_output=True, check=False, text=True, cwd=home, env=environment,
+    )  # fmt: skip
 
 
 class CountingQueries(ast.NodeTransformer):

@@ -73,6 +73,16 @@ def test_every_public_name_of_the_cache_is_documented():
     assert [name for name in cache.__all__ if f"`{name}" not in page] == []
 
 
+def test_every_public_name_of_the_kit_is_documented():
+    """Each name that tests may import, and each fixture, stands in the page on testing."""
+    from redis_toolkit import testing
+    from redis_toolkit.testing import cache, fixtures
+
+    page = (DOCS / "reference" / "testing.md").read_text("utf-8")
+    names = {*testing.__all__, *cache.__all__, *fixtures.__all__}
+    assert [name for name in sorted(names) if f"`{name}" not in page] == []
+
+
 def test_every_command_is_documented():
     """Each management command stands in a page, and no page names one that is not there."""
     commands = {path.stem for path in (ROOT / "redis_toolkit/management/commands").glob("[a-z]*.py")}
@@ -111,3 +121,33 @@ def test_snippets_run(page, tmp_path, redis_url):
     modules = [name.removesuffix(".py").replace("/", ".") for name in files if name.startswith("lessons/")]
     result = snippets.run(tmp_path, [*(f"import {module}" for module in modules), *shell])
     assert result.returncode == 0, result.stderr
+
+
+def test_the_tests_of_the_how_to_pass(tmp_path, redis_url):
+    """The page on testing, typed into the tutorial's project: 3 tests of pytest and 2 of unittest pass under pytest."""
+    page = DOCS / "how-to" / "test-with-the-cache.md"
+    files = {
+        name: block
+        for each in (TUTORIAL, page)
+        for block in snippets.blocks(each)
+        if (name := snippets.file_name(block))
+    }
+    snippets.make_project(tmp_path, files, redis_url)
+    result = snippets.pytest(tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "5 passed" in result.stdout
+
+
+def test_so_do_they_under_djangos_own_runner(tmp_path, redis_url):
+    """The page's test case, run by `manage.py test`, passes with both of its tests."""
+    page = DOCS / "how-to" / "test-with-the-cache.md"
+    files = {
+        name: block
+        for each in (TUTORIAL, page)
+        for block in snippets.blocks(each)
+        if (name := snippets.file_name(block))
+    }
+    snippets.make_project(tmp_path, files, redis_url)
+    result = snippets.django_test(tmp_path, "tests.test_with_unittest")
+    assert result.returncode == 0, result.stderr
+    assert "Ran 2 tests" in result.stderr

@@ -32,6 +32,21 @@ SURFACE = {
         "find_postgres",
         "find_valkey",
     ],
+    "redis_toolkit.testing.cache": [
+        "IsolatedCacheMixin",
+        "Read",
+        "assert_cache_hits",
+        "assert_redis_round_trips",
+        "isolated_cache",
+        "run_commit_hooks",
+    ],
+    "redis_toolkit.testing.fixtures": [
+        "assert_cache_hits",
+        "assert_redis_round_trips",
+        "isolated_cache",
+        "run_commit_hooks",
+        "valkey_server",
+    ],
 }
 
 

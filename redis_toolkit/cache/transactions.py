@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, outbox
+from redis_toolkit.cache import debts, outbox, rehearsals
 from redis_toolkit.cache.changes import MOST_STAMPS
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
 from redis_toolkit.cache.tables import Tables
@@ -28,7 +28,7 @@ _PSYCOPG_IDLE: Final = 0
 
 def is_open(connection: BaseDatabaseWrapper) -> bool:
     """Whether ``connection`` is inside a transaction: Django's, or one begun by hand, even by a raw ``BEGIN``."""
-    if connection.connection is None:
+    if connection.connection is None or rehearsals.is_bare(connection):
         return False
     return connection.in_atomic_block or not connection.autocommit or _driver_is_busy(connection) is True
 
@@ -36,7 +36,7 @@ def is_open(connection: BaseDatabaseWrapper) -> bool:
 def is_over(connection: BaseDatabaseWrapper) -> bool:
     """Whether no transaction is under way on the live ``connection``; False where that cannot be told."""
     if connection.in_atomic_block:
-        return False
+        return rehearsals.is_bare(connection)
     busy = _driver_is_busy(connection)
     return connection.autocommit if busy is None else not busy
 

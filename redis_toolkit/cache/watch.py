@@ -21,6 +21,7 @@ from weakref import ReferenceType, ref
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from redis_toolkit.cache import rehearsals
 from redis_toolkit.cache.changes import Change, change_of
 from redis_toolkit.cache.snapshots import Snapshots
 from redis_toolkit.cache.statements import analyse, may_write
@@ -177,7 +178,8 @@ class Watch:
             connection.ensure_connection()
             current = self._open = Transaction(self.alias, connection)
             self._hook = None
-        if connection.in_atomic_block and not _is_a_tests(connection) and not self._is_hooked(connection.run_on_commit):
+        hooks = connection.in_atomic_block and not rehearsals.is_a_tests(connection)
+        if hooks and not self._is_hooked(connection.run_on_commit):
             # First mark of this transaction, or the hook went with a savepoint (or a whole transaction) rolled back.
             self._hook = partial(self._committed, current, connection)
             self._hook_at = len(connection.run_on_commit)
@@ -231,6 +233,16 @@ class Watch:
                 single.put()
             single.finish()
 
+    def lay_aside(self) -> Transaction | None:
+        """Give the transaction around a test, and know nothing of what it has written until it is taken back."""
+        aside, self._open = self._open, None
+        return aside
+
+    def take_back(self, aside: Transaction | None, connection: BaseDatabaseWrapper) -> None:
+        """Go on with the transaction around a test. Meanwhile it may have written anything."""
+        self._open = aside or Transaction(self.alias, connection)
+        self._open.tables.update(tables(self.alias).by_name)
+
     # Reading
 
     def wrote(self, names: Sequence[str]) -> bool:
@@ -240,12 +252,6 @@ class Watch:
     def may_fill(self, connection: BaseDatabaseWrapper) -> bool:
         """Whether what ``connection`` reads now is what was last committed, so that others may be given it."""
         return self._snapshots.sees_latest(connection)
-
-
-def _is_a_tests(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the transaction is the one around a TestCase: it never commits, and tests count the hooks in it."""
-    blocks = connection.atomic_blocks
-    return bool(blocks) and getattr(blocks[0], "_from_testcase", False)
 
 
 def _read_locked(change: Change, connection: BaseDatabaseWrapper) -> Sequence[Sequence[Any]]:

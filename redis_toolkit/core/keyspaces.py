@@ -1,0 +1,31 @@
+"""All keys of a keyspace: found by SCAN, dropped by UNLINK. For commands and tests, never for requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from redis_toolkit.core.connections import Link, pack
+
+__all__ = ["drop", "scan"]
+
+#: Keys the server looks at for one answer: a fraction of a millisecond of its time.
+_AT_ONCE = 1000
+
+
+def scan(link: Link, pattern: str) -> Iterator[list[bytes]]:
+    """The keys that match a pattern of :func:`redis_toolkit.core.keys.pattern`, a batch for each round trip.
+
+    A key that is there from beginning to end is found, perhaps twice. Raises StoreUnavailable.
+    """
+    cursor = b"0"
+    while True:
+        cursor, found = link.ask(pack(("SCAN", cursor, "MATCH", pattern, "COUNT", _AT_ONCE)))
+        if found:
+            yield found
+        if cursor == b"0":
+            return
+
+
+def drop(link: Link, pattern: str) -> int:
+    """Delete the keys that match ``pattern``; the number of those that were there. Raises StoreUnavailable."""
+    return sum(int(link.ask(pack(("UNLINK", *found)))) for found in scan(link, pattern))

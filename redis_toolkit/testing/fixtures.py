@@ -1,0 +1,45 @@
+"""The kit as pytest fixtures. In ``conftest.py``: ``pytest_plugins = ["redis_toolkit.testing.fixtures"]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from redis_toolkit.testing import ValkeyServer
+from redis_toolkit.testing import cache as kit
+
+__all__ = ["assert_cache_hits", "assert_redis_round_trips", "isolated_cache", "run_commit_hooks", "valkey_server"]
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    """A Valkey or Redis server for this run of tests alone (each pytest-xdist worker has its own)."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def isolated_cache() -> Iterator[str]:
+    """A keyspace of the test's own; the value is its prefix. See :func:`redis_toolkit.testing.cache.isolated_cache`."""
+    with kit.isolated_cache() as prefix:
+        yield prefix
+
+
+@pytest.fixture
+def assert_cache_hits() -> Any:
+    """:func:`redis_toolkit.testing.cache.assert_cache_hits`."""
+    return kit.assert_cache_hits
+
+
+@pytest.fixture
+def assert_redis_round_trips() -> Any:
+    """:func:`redis_toolkit.testing.cache.assert_redis_round_trips`."""
+    return kit.assert_redis_round_trips
+
+
+@pytest.fixture
+def run_commit_hooks() -> Any:
+    """:func:`redis_toolkit.testing.cache.run_commit_hooks`."""
+    return kit.run_commit_hooks
