@@ -55,6 +55,10 @@ def _names(model: type[Model], table: Table, target: type[Model] | Model, alias:
     if set(by) == {"pk"}:
         key = by["pk"]
         return _row(model, table, list(key) if isinstance(key, tuple) else [key], alias)
+    owners = {_field(target, name).model._meta.db_table for name in by}
+    if len(owners) == 1 and table.name not in owners:
+        # The value is another table's, a parent's or a child's: it says nothing of which rows of this one changed.
+        return {""}
     return _declared(table, by) | {ANY}
 
 
@@ -85,10 +89,7 @@ def _of_instance(table: Table, instance: Model) -> set[str]:
 def _declared(table: Table, asked: dict[str, Any]) -> set[str]:
     values: dict[str, Any] = {}
     for name, value in asked.items():
-        try:
-            field = table.model._meta.get_field(name)
-        except FieldDoesNotExist as error:
-            raise Misconfigured(f"{table.model._meta.label} has no field {name!r} to invalidate by.") from error
+        field = _field(table.model, name)
         if isinstance(field, Field):
             values[str(field.column)] = value.pk if isinstance(value, Model) else field.get_prep_value(value)
     for by in table.bys:
@@ -99,3 +100,10 @@ def _declared(table: Table, asked: dict[str, Any]) -> set[str]:
         f"{table.model._meta.label} is not cached by {', '.join(asked)}. Declare it in the CacheManager's `by`, or call"
         " invalidate() with the model alone."
     )
+
+
+def _field(model: type[Model], name: str) -> Any:
+    try:
+        return model._meta.get_field(name)
+    except FieldDoesNotExist as error:
+        raise Misconfigured(f"{model._meta.label} has no field {name!r} to invalidate by.") from error

@@ -133,6 +133,28 @@ def test_the_child_of_a_parent(alias, cost):
     assert it.outcomes == [("get", "miss")]
 
 
+@pytest.mark.parametrize(
+    ("by", "ends"),
+    [
+        ({"stars": 5}, {"stars 5", "name", "other name"}),
+        ({"name": "Florian"}, {"stars 5", "stars 4", "name"}),
+    ],
+    ids=["the child's", "the parent's"],
+)
+def test_a_value_of_a_child_or_of_its_parent(alias, ended, by, ends):
+    """A value declared in one of a child's two tables ends what depends on it there, and all of the other table."""
+    cafes, places = Cafe.cached.db_manager(alias), Place.cached.db_manager(alias)
+    answers = {
+        "stars 5": lambda: list(cafes.filter(stars=5).values_list("stars")),
+        "stars 4": lambda: list(cafes.filter(stars=4).values_list("stars")),
+        "name": lambda: list(places.filter(name="Florian")),
+        "other name": lambda: list(places.filter(name="Specchi")),
+    }
+    ended(answers)
+    invalidate(Cafe, using=alias, **by)
+    assert ended(answers) == ends
+
+
 REFUSALS = {
     "not watched": (lambda: invalidate(Unwatched), "app.Unwatched is not watched, .* Give it a CacheManager"),
     "instance not watched": (lambda: invalidate(Unwatched(pk=1)), "name it in REDIS_TOOLKIT_WATCH"),
@@ -140,6 +162,7 @@ REFUSALS = {
     "half a pair": (lambda: invalidate(Lesson, room=1), "or call invalidate\\(\\) with the model alone"),
     "no field": (lambda: invalidate(Lesson, nobody=1), "app.Lesson has no field 'nobody' to invalidate by"),
     "no column": (lambda: invalidate(Lesson, students=1), "not cached by students"),
+    "two tables": (lambda: invalidate(Cafe, name="a", stars=5), "app.Cafe is not cached by name, stars"),
     "too much": (lambda: invalidate(Lesson, pk=1, group=1), "Lesson has no field 'pk' to invalidate by"),
 }  # fmt: skip
 
