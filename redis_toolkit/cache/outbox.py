@@ -170,16 +170,19 @@ def is_due(alias: str) -> bool:
     return True
 
 
-def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, is_open: bool) -> bool:
+def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, is_open: bool, own: bytes) -> bool:
     """Drop in Redis what the outbox holds. False if that was tried in vain: then no hit must be trusted.
 
-    ``reads_latest``: whether ``connection`` itself sees the latest commits; otherwise another one is opened.
+    ``reads_latest``: whether ``connection`` itself sees the latest commits; otherwise another one is opened. ``own``:
+    the id of its open transaction, if that has written.
     """
     alias = connection.alias
     try:
         # Inside the caller's transaction nothing is tried that might fail, for that would end it.
         rows = _read(connection, reads_latest=reads_latest and (not is_open or alias in _readable))
         _readable.add(alias)
+        # Not what this transaction has put itself: its write is to come, and what is dropped before it is not dropped.
+        rows = [row for row in rows if row.writer != own.hex()]
         # Before the stamps are dropped: what is over only afterwards must be dropped once more.
         over = [row.id for row in rows if row.is_over]
         _drop_in_redis([row for row in rows if row.id not in _dropped.get(alias, ())], target)

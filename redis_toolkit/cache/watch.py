@@ -237,6 +237,11 @@ class Watch:
         """Whether the open transaction wrote one of the tables: then it neither reads nor fills their entries."""
         return self._open is not None and not self._open.tables.isdisjoint(names)
 
+    @property
+    def writer(self) -> bytes:
+        """The id of the open transaction, empty if it has written nothing."""
+        return b"" if self._open is None else self._open.id
+
     def may_fill(self, connection: BaseDatabaseWrapper) -> bool:
         """Whether what ``connection`` reads now is what was last committed, so that others may be given it."""
         return self._snapshots.sees_latest(connection)
