@@ -28,7 +28,7 @@ from redis_toolkit.core.clock import monotonic, now
 from redis_toolkit.core.connections import Link
 from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["drain", "drop", "end", "expect", "forget", "is_due", "is_there", "keep_small", "look", "put"]
+__all__ = ["Row", "drop", "end", "expect", "forget", "is_due", "is_there", "keep_small", "look", "put", "rows_in"]
 
 TABLE: Final = "redis_toolkit_outbox"
 #: Parts of a generation's key: the database and the table.
@@ -119,13 +119,13 @@ def put(connection: BaseDatabaseWrapper, writer: bytes, stamps: Iterable[str], *
 def end(connection: BaseDatabaseWrapper, writer: bytes) -> None:
     """Say that a transaction which put rows ahead of itself is over."""
     with _unhurt(connection):
-        _outbox(connection).filter(writer=writer.hex()).update(until=None)
+        rows_in(connection).filter(writer=writer.hex()).update(until=None)
 
 
 def drop(connection: BaseDatabaseWrapper, writer: bytes) -> None:
     """Delete the rows of a transaction whose stamps have been dropped in Redis."""
     with _unhurt(connection):
-        _outbox(connection).filter(writer=writer.hex()).delete()
+        rows_in(connection).filter(writer=writer.hex()).delete()
 
 
 def keep_small(connection: BaseDatabaseWrapper) -> None:
@@ -135,7 +135,7 @@ def keep_small(connection: BaseDatabaseWrapper) -> None:
     """
     if next(_finished) % _SELDOM:
         return
-    rows = _outbox(connection)
+    rows = rows_in(connection)
     with _unhurt(connection):
         if rows.count() <= settings.OUTBOX_ROWS:
             return
@@ -151,7 +151,7 @@ def keep_small(connection: BaseDatabaseWrapper) -> None:
                     _delete(connection, found)
 
 
-# Draining
+# Looking
 
 
 def expect() -> None:
@@ -200,18 +200,6 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
     return True
 
 
-def drain(alias: str, target: Link) -> int:
-    """Drop everything in the outbox of database ``alias``; the number of rows. Raises StoreUnavailable."""
-    connection = connections[alias]
-    if not is_there(connection):
-        return 0
-    rows = [Row(*values) for values in _outbox(connection).values_list(*Row._fields)]
-    over = [row.id for row in rows if row.is_over]
-    _drop_in_redis(rows, target)
-    _delete(connection, over)
-    return len(rows)
-
-
 def _drop_in_redis(rows: Sequence[Row], target: Link) -> None:
     if len(rows) > _MANY:
         unmark(target, {row.stem for row in rows}, new_transaction_id())
@@ -253,14 +241,15 @@ def _savepoint(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
 
 
-def _outbox(connection: BaseDatabaseWrapper) -> Any:
+def rows_in(connection: BaseDatabaseWrapper) -> Any:
+    """The rows, as a queryset of Django's own."""
     return apps.get_model("redis_toolkit", "Outbox")._base_manager.using(connection.alias)
 
 
 def _delete(connection: BaseDatabaseWrapper, found: Sequence[int]) -> None:
     for at in range(0, len(found), _MANY):
         with _unhurt(connection):
-            _outbox(connection).filter(pk__in=found[at : at + _MANY]).delete()
+            rows_in(connection).filter(pk__in=found[at : at + _MANY]).delete()
 
 
 @contextmanager
