@@ -219,28 +219,32 @@ class Watch:
         if ended.raw is connection.connection:
             ended.finish()
 
-    def touch(self, connection: BaseDatabaseWrapper, names: dict[str, set[str]]) -> None:
-        """Treat stamps (by table) as written: marked until the end of the open transaction, or dropped at once."""
+    def touch(self, connection: BaseDatabaseWrapper, names: dict[str, set[str]]) -> bool:
+        """Treat stamps (by table) as written: marked until the end of the open transaction, or dropped at once.
+
+        Returns whether Redis was told.
+        """
         self.settle(connection)
         if is_open(connection):
-            self._transaction(connection).mark(tables(self.alias), names)
-        else:
-            single = Transaction(self.alias, connection)
-            single.mark(tables(self.alias), names)
-            if single.must_put:
-                single.put()
-            single.finish()
+            current = self._transaction(connection)
+            current.mark(tables(self.alias), names)
+            return current.is_heard
+        single = Transaction(self.alias, connection)
+        single.mark(tables(self.alias), names)
+        if single.must_put:
+            single.put()
+        return single.finish()
 
     # Reading
-
-    def wrote(self, names: Sequence[str]) -> bool:
-        """Whether the open transaction wrote one of the tables: then it neither reads nor fills their entries."""
-        return self._open is not None and not self._open.tables.isdisjoint(names)
 
     @property
     def writer(self) -> bytes:
         """The id of the open transaction, empty if it has written nothing."""
         return b"" if self._open is None else self._open.id
+
+    def wrote(self, names: Sequence[str]) -> bool:
+        """Whether the open transaction wrote one of the tables: then it neither reads nor fills their entries."""
+        return self._open is not None and not self._open.tables.isdisjoint(names)
 
     def may_fill(self, connection: BaseDatabaseWrapper) -> bool:
         """Whether what ``connection`` reads now is what was last committed, so that others may be given it."""

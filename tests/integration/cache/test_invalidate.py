@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
-from redis_toolkit.cache import invalidate
-from redis_toolkit.exceptions import Misconfigured
+from redis_toolkit.cache import invalidate, transactions
+from redis_toolkit.exceptions import Misconfigured, StoreUnavailable
+from redis_toolkit.models import Outbox
 from redis_toolkit.signals import cache_invalidated
 from tests.app.models import Cafe, Lesson, Place, Unwatched
 from tests.integration.cache.term import Term
@@ -77,6 +78,26 @@ def test_what_the_toolkit_cannot_see(term, ended):
     assert answers["group 5"]() == [term.lessons[5]]
     invalidate(term.lessons[5], using=term.alias)
     assert answers["group 5"]() == []
+
+
+def test_it_says_whether_redis_was_told(term, monkeypatch):
+    """True if Redis was told, at once or of a mark; False if it is left to the outbox."""
+    assert invalidate(Lesson, using=term.alias) is True
+    with transaction.atomic(using=term.alias):
+        assert invalidate(Lesson, using=term.alias) is True
+
+    def refuse(*_: Any) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(transactions, "mark", refuse)
+    with transaction.atomic(using=term.alias):
+        assert invalidate(Lesson, using=term.alias) is False
+    # Its end was heard.
+    assert Outbox.objects.using(term.alias).count() == 0
+    assert invalidate(Lesson, using=term.alias) is True
+    monkeypatch.setattr(transactions, "unmark", refuse)
+    assert invalidate(Lesson, using=term.alias) is False
+    assert Outbox.objects.using(term.alias).count() == 1
 
 
 def test_in_a_transaction(term, cost):
