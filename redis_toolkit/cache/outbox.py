@@ -88,8 +88,9 @@ def is_there(connection: BaseDatabaseWrapper) -> bool:
     if found:
         _present.add(alias)
     else:
+        if alias not in _missing:
+            _log.warning("The database %s has no outbox (migrate redis_toolkit): an outage is less safe.", alias)
         _missing[alias] = monotonic() + _AGAIN
-        _log.warning("The database %s has no outbox (migrate redis_toolkit): an outage is less safe.", alias)
     return found
 
 

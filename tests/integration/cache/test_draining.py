@@ -178,6 +178,21 @@ def test_two_at_once(alias, redis_client, monkeypatch):
     assert (redis_client.exists(*stamps), rows(alias).count()) == (0, 0)
 
 
+def test_beside_a_process_that_looks(alias, redis_client, monkeypatch):
+    """1. a process looks, and reads 5 rows  2. another drains them  3. the first drops and deletes: 0 left, no error."""
+    stamps = leave(alias, redis_client, range(5))
+    own, drained = outbox._drop_in_redis, []
+
+    def meanwhile(*args: Any) -> None:
+        drained.append(elsewhere(lambda: drain(alias, link())))
+        own(*args)
+
+    monkeypatch.setattr(outbox, "_drop_in_redis", meanwhile)
+    assert outbox.look(connections[alias], link(), reads_latest=True, is_open=False, own=b"")
+    assert drained == [Drained(alias, rows=5)]
+    assert (redis_client.exists(*stamps), rows(alias).count()) == (0, 0)
+
+
 def test_in_a_transaction(alias, redis_client):
     """Inside a transaction its own uncommitted rows would be among those: they are dropped and stay."""
     with transaction.atomic(using=alias):
@@ -199,7 +214,11 @@ def test_a_database_without_the_table(alias, monkeypatch, caplog):
     """A database without the outbox is told of, with the command that makes it."""
     monkeypatch.setattr(outbox, "TABLE", "nobody_made_it")
     reason = f"it has no outbox (manage.py migrate redis_toolkit --database={alias})"
-    assert drain(alias, link()) == Drained(alias, reason=reason)
+    for seconds in (0, 60, 120):
+        with travel(seconds):
+            assert drain(alias, link()) == Drained(alias, reason=reason)
+    # Not at each run of a task, for a database that is not ours to migrate.
+    assert caplog.text.count("has no outbox (migrate redis_toolkit)") == 1
 
 
 def test_a_database_that_cannot_be_reached(redis_client):
