@@ -228,14 +228,14 @@ def test_purge(term, ended, redis_client, settings):
     ended(answers)
     mark = b"m" + b"0" * 12 + b"9999999999999"
     redis_client.mset(
-        {"rt:s:default:app_lesson:id=1": mark, "rtx:q:1": b"theirs", b"rt:\xff": b"odd", "rt:z:q": b"another room's"}
+        {"rt:s:default:app_lesson:id=1": mark, "ab:q:1": b"theirs", b"rt:\xff": b"odd", "rt:z:q": b"another room's"}
     )
     entries = [key for room in "fqr" for key in redis_client.keys(f"rt:{room}:*")]
     stamps = len(redis_client.keys("rt:s:*"))
     assert len(entries) == 6
     assert said("redis_invalidate", "--purge")[-1] == "6 answers deleted."
     assert [key for room in "fqr" for key in redis_client.keys(f"rt:{room}:*")] == []
-    assert redis_client.mget("rt:s:default:app_lesson:id=1", "rtx:q:1", b"rt:\xff", "rt:z:q") == [
+    assert redis_client.mget("rt:s:default:app_lesson:id=1", "ab:q:1", b"rt:\xff", "rt:z:q") == [
         mark,
         b"theirs",
         b"odd",
