@@ -115,6 +115,23 @@ def test_every_script_loads_from_the_wheel(python):
     assert found == sorted(path.name for path in (PACKAGE / "lua").glob("*.lua"))
 
 
+def test_celery_is_optional(python):
+    """Without Celery the app starts and has its commands; its metadata names the extra that brings the task."""
+    found = answer(
+        python,
+        "import json, django; from django.conf import settings; from importlib.metadata import metadata;"
+        "from importlib.util import find_spec;"
+        "settings.configure(INSTALLED_APPS=['redis_toolkit'], DATABASES={}, CACHES={'default': {"
+        "'BACKEND': 'django_redis.cache.RedisCache', 'LOCATION': 'redis://127.0.0.1:1/0'}});"
+        "django.setup(); from django.core.management import get_commands;"
+        "print(json.dumps([find_spec('celery') is None, 'celery' in metadata('redis-toolkit').get_all('Provides-Extra'),"
+        "sorted(name for name, app in get_commands().items() if app == 'redis_toolkit')]))",
+    )
+    commands = sorted(path.stem for path in (PACKAGE / "management" / "commands").glob("redis_*.py"))
+    assert found == [True, True, commands]
+    assert "redis_drain" in commands
+
+
 def test_django_accepts_the_app(python):
     """A project of nothing but this app passes Django's own checks."""
     found = answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from django.db import connections
@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
 
-__all__ = ["forget", "logical_name", "primary_of"]
+__all__ = ["each_once", "forget", "logical_name", "primary_of"]
 
 
 def logical_name(alias: str) -> str:
@@ -40,6 +40,16 @@ def primary_of(alias: str) -> str:
 
 
 _primaries: dict[str, str] = {}
+
+
+def each_once(aliases: Iterable[str] | None = None) -> list[str]:
+    """The aliases of these databases, or of all there are: of those that name the same database, the first one."""
+    chosen: dict[str, str] = {}
+    for alias in connections.settings if aliases is None else aliases:
+        # An empty entry in DATABASES, as Django's documentation has it for projects without a default one.
+        if connections[alias].vendor != "unknown":
+            chosen.setdefault(_first_alias(alias), alias)
+    return list(chosen.values())
 
 
 def _first_alias(alias: str, address: Sequence[str] = _ADDRESS) -> str:

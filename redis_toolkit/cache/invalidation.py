@@ -12,10 +12,10 @@ from redis_toolkit.cache.tables import ANY, NEW, Table, tables, tables_with_key_
 from redis_toolkit.cache.watch import watch_of
 from redis_toolkit.exceptions import Misconfigured
 
-__all__ = ["invalidate"]
+__all__ = ["invalidate", "invalidate_all"]
 
 
-def invalidate(target: type[Model] | Model, /, *, using: str | None = None, **by: Any) -> None:
+def invalidate(target: type[Model] | Model, /, *, using: str | None = None, **by: Any) -> bool:
     """Make every cached answer about ``target`` a miss, at once; inside a transaction until, and again at, its end.
 
     - ``invalidate(Lesson)``: everything that reads the table.
@@ -25,6 +25,9 @@ def invalidate(target: type[Model] | Model, /, *, using: str | None = None, **by
 
     ``using``: database alias, by default the one that writes of the model go to. Raises Misconfigured for a model that
     is not watched and for values that are not declared; both would otherwise do nothing, silently.
+
+    Returns whether Redis was told. Otherwise it is away, and whoever drains the outbox tells it (on a database without
+    the outbox this process does, as soon as it can).
     """
     model = target if isinstance(target, type) else type(target)
     if not issubclass(model, Model):
@@ -39,7 +42,16 @@ def invalidate(target: type[Model] | Model, /, *, using: str | None = None, **by
                 " name it in REDIS_TOOLKIT_WATCH."
             )
         names[table.name] = _names(each, table, target, alias, by)
-    watch_of(connections[alias]).touch(connections[alias], names)
+    return watch_of(connections[alias]).touch(connections[alias], names)
+
+
+def invalidate_all(alias: str) -> bool:
+    """Make every cached answer about database ``alias`` a miss. Costs two round trips. Returns whether Redis was told.
+
+    A generation stands for its whole table, so nothing is searched for, however much is cached.
+    """
+    names = {name: {""} for name in tables(alias).by_name}
+    return watch_of(connections[alias]).touch(connections[alias], names)
 
 
 def _names(model: type[Model], table: Table, target: type[Model] | Model, alias: str, by: dict[str, Any]) -> set[str]:
@@ -55,6 +67,10 @@ def _names(model: type[Model], table: Table, target: type[Model] | Model, alias:
     if set(by) == {"pk"}:
         key = by["pk"]
         return _row(model, table, list(key) if isinstance(key, tuple) else [key], alias)
+    owners = {_field(target, name).model._meta.db_table for name in by}
+    if len(owners) == 1 and table.name not in owners:
+        # The value is another table's, a parent's or a child's: it says nothing of which rows of this one changed.
+        return {""}
     return _declared(table, by) | {ANY}
 
 
@@ -85,10 +101,7 @@ def _of_instance(table: Table, instance: Model) -> set[str]:
 def _declared(table: Table, asked: dict[str, Any]) -> set[str]:
     values: dict[str, Any] = {}
     for name, value in asked.items():
-        try:
-            field = table.model._meta.get_field(name)
-        except FieldDoesNotExist as error:
-            raise Misconfigured(f"{table.model._meta.label} has no field {name!r} to invalidate by.") from error
+        field = _field(table.model, name)
         if isinstance(field, Field):
             values[str(field.column)] = value.pk if isinstance(value, Model) else field.get_prep_value(value)
     for by in table.bys:
@@ -99,3 +112,10 @@ def _declared(table: Table, asked: dict[str, Any]) -> set[str]:
         f"{table.model._meta.label} is not cached by {', '.join(asked)}. Declare it in the CacheManager's `by`, or call"
         " invalidate() with the model alone."
     )
+
+
+def _field(model: type[Model], name: str) -> Any:
+    try:
+        return model._meta.get_field(name)
+    except FieldDoesNotExist as error:
+        raise Misconfigured(f"{model._meta.label} has no field {name!r} to invalidate by.") from error

@@ -28,7 +28,7 @@ from redis_toolkit.core.clock import monotonic, now
 from redis_toolkit.core.connections import Link
 from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["drain", "drop", "end", "expect", "forget", "is_due", "is_there", "keep_small", "look", "put"]
+__all__ = ["Row", "drop", "end", "expect", "forget", "is_due", "is_there", "keep_small", "look", "put", "rows_in"]
 
 TABLE: Final = "redis_toolkit_outbox"
 #: Parts of a generation's key: the database and the table.
@@ -88,8 +88,9 @@ def is_there(connection: BaseDatabaseWrapper) -> bool:
     if found:
         _present.add(alias)
     else:
+        if alias not in _missing:
+            _log.warning("The database %s has no outbox (migrate redis_toolkit): an outage is less safe.", alias)
         _missing[alias] = monotonic() + _AGAIN
-        _log.warning("The database %s has no outbox (migrate redis_toolkit): an outage is less safe.", alias)
     return found
 
 
@@ -119,13 +120,13 @@ def put(connection: BaseDatabaseWrapper, writer: bytes, stamps: Iterable[str], *
 def end(connection: BaseDatabaseWrapper, writer: bytes) -> None:
     """Say that a transaction which put rows ahead of itself is over."""
     with _unhurt(connection):
-        _outbox(connection).filter(writer=writer.hex()).update(until=None)
+        rows_in(connection).filter(writer=writer.hex()).update(until=None)
 
 
 def drop(connection: BaseDatabaseWrapper, writer: bytes) -> None:
     """Delete the rows of a transaction whose stamps have been dropped in Redis."""
     with _unhurt(connection):
-        _outbox(connection).filter(writer=writer.hex()).delete()
+        rows_in(connection).filter(writer=writer.hex()).delete()
 
 
 def keep_small(connection: BaseDatabaseWrapper) -> None:
@@ -135,7 +136,7 @@ def keep_small(connection: BaseDatabaseWrapper) -> None:
     """
     if next(_finished) % _SELDOM:
         return
-    rows = _outbox(connection)
+    rows = rows_in(connection)
     with _unhurt(connection):
         if rows.count() <= settings.OUTBOX_ROWS:
             return
@@ -151,7 +152,7 @@ def keep_small(connection: BaseDatabaseWrapper) -> None:
                     _delete(connection, found)
 
 
-# Draining
+# Looking
 
 
 def expect() -> None:
@@ -170,16 +171,19 @@ def is_due(alias: str) -> bool:
     return True
 
 
-def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, is_open: bool) -> bool:
+def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, is_open: bool, own: bytes) -> bool:
     """Drop in Redis what the outbox holds. False if that was tried in vain: then no hit must be trusted.
 
-    ``reads_latest``: whether ``connection`` itself sees the latest commits; otherwise another one is opened.
+    ``reads_latest``: whether ``connection`` itself sees the latest commits; otherwise another one is opened. ``own``:
+    the id of its open transaction, if that has written.
     """
     alias = connection.alias
     try:
         # Inside the caller's transaction nothing is tried that might fail, for that would end it.
         rows = _read(connection, reads_latest=reads_latest and (not is_open or alias in _readable))
         _readable.add(alias)
+        # Not what this transaction has put itself: its write is to come, and what is dropped before it is not dropped.
+        rows = [row for row in rows if row.writer != own.hex()]
         # Before the stamps are dropped: what is over only afterwards must be dropped once more.
         over = [row.id for row in rows if row.is_over]
         _drop_in_redis([row for row in rows if row.id not in _dropped.get(alias, ())], target)
@@ -195,18 +199,6 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
     _dropped[alias] = set(over)
     _next_look[alias] = monotonic() + settings.OUTBOX_INTERVAL
     return True
-
-
-def drain(alias: str, target: Link) -> int:
-    """Drop everything in the outbox of database ``alias``; the number of rows. Raises StoreUnavailable."""
-    connection = connections[alias]
-    if not is_there(connection):
-        return 0
-    rows = [Row(*values) for values in _outbox(connection).values_list(*Row._fields)]
-    over = [row.id for row in rows if row.is_over]
-    _drop_in_redis(rows, target)
-    _delete(connection, over)
-    return len(rows)
 
 
 def _drop_in_redis(rows: Sequence[Row], target: Link) -> None:
@@ -250,14 +242,15 @@ def _savepoint(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
 
 
-def _outbox(connection: BaseDatabaseWrapper) -> Any:
+def rows_in(connection: BaseDatabaseWrapper) -> Any:
+    """The rows, as a queryset of Django's own."""
     return apps.get_model("redis_toolkit", "Outbox")._base_manager.using(connection.alias)
 
 
 def _delete(connection: BaseDatabaseWrapper, found: Sequence[int]) -> None:
     for at in range(0, len(found), _MANY):
         with _unhurt(connection):
-            _outbox(connection).filter(pk__in=found[at : at + _MANY]).delete()
+            rows_in(connection).filter(pk__in=found[at : at + _MANY]).delete()
 
 
 @contextmanager

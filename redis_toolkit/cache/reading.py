@@ -108,8 +108,8 @@ class Reader:
         return not outbox.is_due(self.writer.alias) or self._look()
 
     def _look(self) -> bool:
-        latest = self.watch.may_fill(self.writer)
-        return outbox.look(self.writer, self.link, reads_latest=latest, is_open=is_open(self.writer))
+        latest, own = self.watch.may_fill(self.writer), self.watch.writer
+        return outbox.look(self.writer, self.link, reads_latest=latest, is_open=is_open(self.writer), own=own)
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None] | None:
         """One MGET; None, once reported, if Redis does not answer, or if it is another run that is not trusted yet."""

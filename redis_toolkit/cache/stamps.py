@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from redis_toolkit.cache.freshness import stamp_life
@@ -17,12 +18,14 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.connections import Link
 from redis_toolkit.core.scripts import Script, run
 
-__all__ = ["TOKEN_SIZE", "all_tokens", "ensure", "mark", "new_transaction_id", "unmark"]
+__all__ = ["TOKEN_SIZE", "all_tokens", "ensure", "mark", "new_transaction_id", "unmark", "unmark_all"]
 
 #: Bytes of a token: the letter "t" and 64 random bits.
 TOKEN_SIZE: Final = 9
 #: Bytes of a transaction's id.
 ID_SIZE: Final = 12
+#: Most stamps in one round trip, where there may be any number of them.
+_BATCH: Final = 1000
 
 _STAMP: Final = Script("cache_stamp")
 _MARK: Final = Script("cache_mark")
@@ -60,3 +63,11 @@ def unmark(link: Link, stamps: Iterable[str], transaction: bytes) -> None:
     """Take a transaction's marks away, in one round trip; they linger for ``REPLICA_LAG``."""
     linger = round(settings.REPLICA_LAG * 1000)
     run(link, [_UNMARK.call(stamp, transaction, linger) for stamp in stamps])
+
+
+def unmark_all(link: Link, marks: Iterable[tuple[str, bytes]]) -> None:
+    """Take away the marks of many transactions: pairs of a stamp and a transaction, a thousand to a round trip."""
+    linger = round(settings.REPLICA_LAG * 1000)
+    calls = (_UNMARK.call(stamp, transaction, linger) for stamp, transaction in marks)
+    while batch := list(islice(calls, _BATCH)):
+        run(link, batch)

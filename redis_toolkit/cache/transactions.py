@@ -123,21 +123,29 @@ class Transaction:
         """A savepoint was rolled back, and what was put into the outbox since may have gone with it."""
         self._put.clear()
 
-    def finish(self) -> None:
-        """Take every mark off. The transaction must be over."""
+    @property
+    def is_heard(self) -> bool:
+        """Whether Redis was told of every stamp."""
+        return not self._unheard
+
+    def finish(self) -> bool:
+        """Take every mark off. The transaction must be over. Returns whether Redis was told."""
         stamps, self.stamps = self.stamps, set()
         self._coarse.clear()
         if not stamps:
-            return
+            return True
+        told = False
         try:
             unmark(link(), stamps, self.id)
         except StoreUnavailable as error:
             self._owe(stamps)
             cache_failed.send_robust(sender=None, during="unmark", error=error)
         else:
+            told = True
             if self._unheard and not is_open(self._connection):
                 outbox.drop(self._connection, self.id)
         cache_invalidated.send_robust(sender=None, stamps=tuple(stamps), alias=self.alias)
+        return told
 
     def _owe(self, stamps: set[str]) -> None:
         """Redis is away, and the write is committed: leave its stamps in the outbox, or remember them."""

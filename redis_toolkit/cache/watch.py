@@ -221,17 +221,21 @@ class Watch:
         if ended.raw is connection.connection:
             ended.finish()
 
-    def touch(self, connection: BaseDatabaseWrapper, names: dict[str, set[str]]) -> None:
-        """Treat stamps (by table) as written: marked until the end of the open transaction, or dropped at once."""
+    def touch(self, connection: BaseDatabaseWrapper, names: dict[str, set[str]]) -> bool:
+        """Treat stamps (by table) as written: marked until the end of the open transaction, or dropped at once.
+
+        Returns whether Redis was told.
+        """
         self.settle(connection)
         if is_open(connection):
-            self._transaction(connection).mark(tables(self.alias), names)
-        else:
-            single = Transaction(self.alias, connection)
-            single.mark(tables(self.alias), names)
-            if single.must_put:
-                single.put()
-            single.finish()
+            current = self._transaction(connection)
+            current.mark(tables(self.alias), names)
+            return current.is_heard
+        single = Transaction(self.alias, connection)
+        single.mark(tables(self.alias), names)
+        if single.must_put:
+            single.put()
+        return single.finish()
 
     def lay_aside(self) -> Transaction | None:
         """Give the transaction around a test, and know nothing of what it has written until it is taken back."""
@@ -244,6 +248,11 @@ class Watch:
         self._open.tables.update(tables(self.alias).by_name)
 
     # Reading
+
+    @property
+    def writer(self) -> bytes:
+        """The id of the open transaction, empty if it has written nothing."""
+        return b"" if self._open is None else self._open.id
 
     def wrote(self, names: Sequence[str]) -> bool:
         """Whether the open transaction wrote one of the tables: then it neither reads nor fills their entries."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from redis_toolkit.conf import settings
 
-__all__ = ["LONGEST_PART", "below", "digest", "escape", "make", "pattern", "split", "tagged", "unescape"]
+__all__ = ["LONGEST_PART", "below", "digest", "escape", "make", "pattern", "room_of", "split", "tagged", "unescape"]
 
 #: Longest part in characters after escaping; a longer one is replaced by ``~`` and its digest.
 LONGEST_PART = 96
@@ -68,3 +68,8 @@ def pattern(room: str | None = None) -> str:
     """A SCAN pattern for every key of this project, or of one room."""
     literal = re.sub(r"([*?\[\]\\])", r"\\\1", settings.PREFIX)
     return f"{literal}:*" if room is None else f"{literal}:{room}:*"
+
+
+def room_of(key: str) -> str:
+    """The room of a key that :func:`make` made."""
+    return key[len(settings.PREFIX) + 1 :].partition(":")[0]

@@ -57,7 +57,10 @@ class ValkeyServer(Server):
 
     @property
     def url(self) -> str:
-        """The address for redis-py, django-redis and Celery: ``unix:///...?db=0`` or ``redis://127.0.0.1:port/0``."""
+        """The address for redis-py and django-redis: ``unix:///...?db=0`` or ``redis://127.0.0.1:port/0``.
+
+        Celery takes the second; a socket is ``redis+socket:///...?virtual_host=0`` to it.
+        """
         return self.url_of(0)
 
     def url_of(self, database: int) -> str:

@@ -53,7 +53,7 @@ def a_cached_function_keeps_its_signature() -> None:
 
 def invalidate_takes_a_model_or_an_instance(place: Place) -> None:
     invalidate(Place)
-    invalidate(place)
+    assert_type(invalidate(place), bool)
     invalidate(Place, pk=7, using="default")
     invalidate("app.Place")  # type: ignore[arg-type]
 

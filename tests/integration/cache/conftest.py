@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 
-from redis_toolkit.cache import debts, invalidate
+from redis_toolkit.cache import debts, invalidate, outbox
 from redis_toolkit.core.connections import link
 from redis_toolkit.models import Outbox
 from redis_toolkit.signals import cache_failed, cache_read
@@ -82,8 +82,8 @@ def alias(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def _django_db_helper(request: pytest.FixtureRequest) -> None:
-    """pytest-django's own, which flushes every table, for tests without a ``term``, which tidies up itself."""
-    if "term" not in request.fixturenames:
+    """pytest-django's own, which flushes every table, for tests without a fixture that tidies up itself."""
+    if {"term", "empty_outboxes"}.isdisjoint(request.fixturenames):
         request.getfixturevalue("_django_db_helper")
 
 
@@ -98,6 +98,25 @@ def term(alias: str, django_db_setup: None, django_db_blocker: Any) -> Iterator[
         made = Term(alias)
         yield made
         made.clear()
+
+
+@pytest.fixture
+def empty_outboxes(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """No rows in any outbox, before the test and after it, and a process that knows of none.
+
+    Without pytest-django's own fixture, so that a test may add databases, and others may see what it commits.
+    """
+
+    def empty() -> None:
+        for alias in ALIASES:
+            Outbox.objects.using(alias).all().delete()
+        outbox.forget()
+
+    with django_db_blocker.unblock():
+        debts.pay(link())
+        empty()
+        yield
+        empty()
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
-from redis_toolkit.cache import invalidate
-from redis_toolkit.exceptions import Misconfigured
+from redis_toolkit.cache import invalidate, transactions
+from redis_toolkit.exceptions import Misconfigured, StoreUnavailable
+from redis_toolkit.models import Outbox
 from redis_toolkit.signals import cache_invalidated
 from tests.app.models import Cafe, Lesson, Place, Unwatched
 from tests.integration.cache.term import Term
@@ -79,6 +80,26 @@ def test_what_the_toolkit_cannot_see(term, ended):
     assert answers["group 5"]() == []
 
 
+def test_it_says_whether_redis_was_told(term, monkeypatch):
+    """True if Redis was told, at once or of a mark; False if it is left to the outbox."""
+    assert invalidate(Lesson, using=term.alias) is True
+    with transaction.atomic(using=term.alias):
+        assert invalidate(Lesson, using=term.alias) is True
+
+    def refuse(*_: Any) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(transactions, "mark", refuse)
+    with transaction.atomic(using=term.alias):
+        assert invalidate(Lesson, using=term.alias) is False
+    # Its end was heard.
+    assert Outbox.objects.using(term.alias).count() == 0
+    assert invalidate(Lesson, using=term.alias) is True
+    monkeypatch.setattr(transactions, "unmark", refuse)
+    assert invalidate(Lesson, using=term.alias) is False
+    assert Outbox.objects.using(term.alias).count() == 1
+
+
 def test_in_a_transaction(term, cost):
     """Inside a transaction answers are misses until its end for its own reader, and end again when it commits."""
     row = answers_of(term)["row 5"]
@@ -133,6 +154,28 @@ def test_the_child_of_a_parent(alias, cost):
     assert it.outcomes == [("get", "miss")]
 
 
+@pytest.mark.parametrize(
+    ("by", "ends"),
+    [
+        ({"stars": 5}, {"stars 5", "name", "other name"}),
+        ({"name": "Florian"}, {"stars 5", "stars 4", "name"}),
+    ],
+    ids=["the child's", "the parent's"],
+)
+def test_a_value_of_a_child_or_of_its_parent(alias, ended, by, ends):
+    """A value declared in one of a child's two tables ends what depends on it there, and all of the other table."""
+    cafes, places = Cafe.cached.db_manager(alias), Place.cached.db_manager(alias)
+    answers = {
+        "stars 5": lambda: list(cafes.filter(stars=5).values_list("stars")),
+        "stars 4": lambda: list(cafes.filter(stars=4).values_list("stars")),
+        "name": lambda: list(places.filter(name="Florian")),
+        "other name": lambda: list(places.filter(name="Specchi")),
+    }
+    ended(answers)
+    invalidate(Cafe, using=alias, **by)
+    assert ended(answers) == ends
+
+
 REFUSALS = {
     "not watched": (lambda: invalidate(Unwatched), "app.Unwatched is not watched, .* Give it a CacheManager"),
     "instance not watched": (lambda: invalidate(Unwatched(pk=1)), "name it in REDIS_TOOLKIT_WATCH"),
@@ -140,6 +183,7 @@ REFUSALS = {
     "half a pair": (lambda: invalidate(Lesson, room=1), "or call invalidate\\(\\) with the model alone"),
     "no field": (lambda: invalidate(Lesson, nobody=1), "app.Lesson has no field 'nobody' to invalidate by"),
     "no column": (lambda: invalidate(Lesson, students=1), "not cached by students"),
+    "two tables": (lambda: invalidate(Cafe, name="a", stars=5), "app.Cafe is not cached by name, stars"),
     "too much": (lambda: invalidate(Lesson, pk=1, group=1), "Lesson has no field 'pk' to invalidate by"),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -17,7 +18,7 @@ from redis_toolkit.core.clock import now, travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
-from tests.app.models import Lesson
+from tests.app.models import Lesson, Place
 from tests.integration.cache.term import Term
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -306,6 +307,34 @@ def test_a_table_that_refuses_to_be_made_smaller(term, settings, monkeypatch):
     monkeypatch.undo()
 
 
+def elsewhere(ask: Callable[[], Any]) -> Any:
+    """The answer in another thread, with connections of its own."""
+
+    def asking() -> Any:
+        try:
+            return ask()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asking).result()
+
+
+def test_a_look_from_inside_the_transaction_that_put_the_row(term):
+    """1. A writer cannot mark  2. it looks  3. a reader stores the old row  4. it commits, unheard: right at a look."""
+    read = lambda: asked(term, term.cached)  # noqa: E731 - asked often
+    old = read()
+    with unheard(), transaction.atomic(using=term.alias):
+        save(term)
+        with travel(LATER):
+            list(Place.cached.db_manager(term.alias).filter(name="nobody's"))
+            assert elsewhere(read) == old
+    assert read() == old
+    with travel(3 * LATER):
+        assert read() == asked(term, term.plain(Lesson)) != old
+    assert rows(term).count() == 0
+
+
 def test_many_rows(term, settings, monkeypatch):
     """Above OUTBOX_ROWS the rows of a table become one, and nothing is lost by that."""
     settings.REDIS_TOOLKIT_OUTBOX_ROWS = 5
@@ -363,7 +392,7 @@ WRITER = """
 import os, django
 django.setup()
 from django.db import transaction
-from tests.app.models import Lesson
+from tests.app.models import Lesson, Place
 with transaction.atomic(using={alias!r}):
     transaction.on_commit(lambda: os._exit(9), using={alias!r})
     lesson = Lesson.objects.using({alias!r}).get(pk={pk})

@@ -1,0 +1,204 @@
+"""The Celery task that drains outboxes, in real workers that are started, killed and left without Redis."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from django.db import transaction
+
+from redis_toolkit.cache import outbox
+from redis_toolkit.exceptions import StoreUnavailable
+from redis_toolkit.models import Outbox
+from tests import servers
+from tests.integration.cache.leftovers import leave
+
+pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("empty_outboxes")]
+
+TASK = "redis_toolkit.drain_outbox"
+#: Seconds for a worker to start and to do what it is asked.
+PATIENCE = 60
+
+Start = Callable[[], "Worker"]
+
+
+class Worker:
+    """``celery worker`` in a process of its own."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._log = log
+        words = ["-A", "tests.worker", "worker", "--pool", "solo", "--loglevel", "INFO"]
+        words += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "celery", *words], env={**environment, "PATH": ""}, stdout=file, stderr=file
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def kill(self) -> int:
+        """``kill -9``; the exit code."""
+        self._process.kill()
+        return self._process.wait(PATIENCE)
+
+
+@pytest.fixture
+def broker() -> str:
+    """The address of the shared server as Celery writes it: the broker, not what the cache uses in every test."""
+    path, _, database = servers.redis_url.removeprefix("unix://").partition("?db=")
+    return f"redis+socket://{path}?virtual_host={database}" if database else servers.redis_url
+
+
+@pytest.fixture
+def worker(broker: str, django_environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Start a worker; it is killed at the end of the test."""
+    started: list[Worker] = []
+
+    def start() -> Worker:
+        started.append(Worker({**django_environment, "CELERY_BROKER": broker}, tmp_path / f"{len(started)}.log"))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+
+
+@pytest.fixture
+def client(broker: str) -> Iterator[Celery]:
+    """Who sends tasks. A task sent before a worker is there waits for it, and so does who waits for its result."""
+    app = Celery("client", broker=broker, backend=broker, set_as_current=False)
+    yield app
+    app.backend.result_consumer.stop()
+    app.close()
+
+
+def asked(client: Celery) -> Any:
+    """Ask for a drain, and for its result."""
+    return client.send_task(TASK, ignore_result=False)
+
+
+def count(alias: str) -> int:
+    rows: int = Outbox.objects.using(alias).count()
+    return rows
+
+
+@contextmanager
+def held(alias: str, row: int) -> Iterator[None]:
+    """Nobody can delete this row meanwhile; on SQLite nobody can write at all."""
+    rows = Outbox.objects.using(alias)
+    key = rows.order_by("pk")[row].pk
+    with transaction.atomic(using=alias):
+        if alias == "postgres":
+            rows.select_for_update().get(pk=key)
+        yield
+
+
+@contextmanager
+def dropped(server: redis.Redis, stamp: str) -> Iterator[None]:
+    """Wait, after the block, until ``stamp`` has been dropped."""
+    server.config_set("notify-keyspace-events", "Kg")
+    database = server.connection_pool.connection_kwargs.get("db", 0)
+    with server.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(f"__keyspace@{database}__:{stamp}")
+        # The confirmation; from here on nothing is missed.
+        heard.get_message(timeout=PATIENCE)
+        yield
+        assert heard.get_message(timeout=PATIENCE)["data"] == b"del"
+
+
+WRITER = """
+import os, django
+django.setup()
+from django.db import transaction
+from tests.app.models import Lesson
+with transaction.atomic(using={alias!r}):
+    transaction.on_commit(lambda: os._exit(9), using={alias!r})
+    Lesson.objects.using({alias!r}).filter(pk={pk}).update(title="new")
+"""
+
+
+def test_what_a_dead_writer_left_behind(term, worker, client, django_environment, settings):
+    """A writer that cannot reach Redis commits and is gone; a reader that never looks is right once the task has run."""
+    settings.REDIS_TOOLKIT_OUTBOX_INTERVAL = 3600
+    outbox.forget()
+    read = lambda: term.cached.get(pk=term.lessons[5].pk).title  # noqa: E731 - asked often
+    assert [read(), read()] == ["Lesson 5"] * 2
+    script = WRITER.format(alias=term.alias, pk=term.lessons[5].pk)
+    away = {**django_environment, "REDIS_URL": "redis://127.0.0.1:1/0", "PATH": ""}
+    assert subprocess.run([sys.executable, "-c", script], env=away, check=False).returncode == 9
+    assert (read(), count(term.alias)) == ("Lesson 5", 1)
+    worker()
+    assert asked(client).get(timeout=PATIENCE) == 1
+    assert (read(), count(term.alias)) == ("new", 0)
+
+
+def test_both_databases(worker, client, redis_client):
+    """One run drains the outbox of every database and returns how many rows are gone; the next finds none."""
+    stamps = leave("default", redis_client, range(3)) + leave("postgres", redis_client, range(4))
+    worker()
+    assert asked(client).get(timeout=PATIENCE) == 7
+    assert (redis_client.exists(*stamps), count("default"), count("postgres")) == (0, 0, 0)
+    assert asked(client).get(timeout=PATIENCE) == 0
+
+
+@pytest.mark.parametrize(("alias", "left"), [("postgres", 500), ("default", 700)])
+def test_killed_in_the_middle(alias, left, worker, client, redis_client):
+    """Killed (-9) amid 700 rows: what had not been deleted, dropped or not, is drained by the next: 0 rows, 0 stamps left.
+
+    On PostgreSQL the first piece of 200 was gone, on SQLite, where nobody could write, none.
+    """
+    stamps = leave(alias, redis_client, range(700))
+    last = {"postgres": 399, "default": 199}[alias]
+    killed = worker()
+    with held(alias, 300):
+        with dropped(redis_client, stamps[last]):
+            asked(client)
+        assert killed.kill() == -signal.SIGKILL
+        assert count(alias) == left
+    # Of the next piece none had been dropped.
+    assert redis_client.exists(*stamps) == 700 - 1 - last
+    worker()
+    assert asked(client).get(timeout=PATIENCE) == left
+    assert (redis_client.exists(*stamps), count(alias)) == (0, 0)
+
+
+def test_redis_is_stopped_while_the_task_runs(valkey, worker, client, redis_client):
+    """The run fails, without a traceback; 300 of 700 rows stay, and the next run of the same worker drains them."""
+    stamps = leave("postgres", redis_client, range(700))
+    running = worker()
+    with held("postgres", 300):
+        with dropped(redis_client, stamps[399]):
+            failing = asked(client)
+        valkey.kill()
+    with pytest.raises(StoreUnavailable, match="did not answer"):
+        failing.get(timeout=PATIENCE)
+    assert count("postgres") == 300
+    assert "raised expected: StoreUnavailable" in running.log
+    assert "Traceback" not in running.log
+    valkey.start()
+    assert asked(client).get(timeout=PATIENCE) == 300
+    assert count("postgres") == 0
+
+
+def test_what_lies_in_the_queue(client, broker, shared_redis):
+    """A message of beat's asks for no result, and is thrown away by a worker that finds it a minute late."""
+    from redis_toolkit.tasks import drain_outbox
+
+    drain_outbox.bind(client)
+    assert drain_outbox.name == TASK
+    drain_outbox.apply_async()
+    (message,) = shared_redis.lrange("celery", 0, -1)
+    headers = json.loads(message)["headers"]
+    assert (headers["task"], headers["ignore_result"], headers["retries"]) == (TASK, True, 0)
+    assert headers["expires"] is not None
