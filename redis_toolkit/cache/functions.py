@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.db import router
 from django.db.models import Model
@@ -20,10 +21,13 @@ from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError, Misconfigured
 
-__all__ = ["cached"]
+__all__ = ["cached", "refusals"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: The name of each function that is cached, and what it depends on: for the check at the start. Those that go, go here.
+_functions: Final[WeakKeyDictionary[Any, tuple[str, Sequence[type[Model]]]]] = WeakKeyDictionary()
 
 
 def cached(
@@ -74,9 +78,21 @@ def cached(
             answer: R = ask(question, source)
             return answer
 
+        _functions[wrapper] = name, depends_on
         return wrapper
 
     return decorate
+
+
+def refusals() -> list[str]:
+    """What the first call of each function that is cached, and was imported by now, will raise."""
+    found = []
+    for name, depends_on in sorted(_functions.values(), key=lambda each: each[0]):
+        try:
+            _tables_of(name, depends_on, router.db_for_write(depends_on[0]))
+        except Misconfigured as refusal:
+            found.append(str(refusal))
+    return found
 
 
 def _question(
