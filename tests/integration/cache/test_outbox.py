@@ -40,8 +40,8 @@ def looked_at(term: Term, settings: Any) -> Iterator[None]:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Whoever writes in this block cannot reach Redis, as if it were another process behind a broken wire."""
+def unheard(*, elsewhere: bool = True) -> Iterator[None]:
+    """Whoever writes in this block cannot reach Redis: another process, of which we are told nothing, or our own."""
 
     def refuse(*_: Any) -> None:
         raise StoreUnavailable
@@ -49,6 +49,8 @@ def unheard() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transactions, "mark", refuse)
         patch.setattr(transactions, "unmark", refuse)
+        if elsewhere:
+            patch.setattr(outbox, "expect", lambda: None)
         yield
 
 
@@ -144,10 +146,27 @@ def test_another_process_cannot_reach_redis(term, write):
 def test_what_the_writer_itself_reads(term, write):
     """With Redis back, the process that wrote looks before it trusts anything, and is right at once."""
     asked(term, term.cached)
-    with unheard():
+    with unheard(elsewhere=False):
         write(term)
-    outbox.expect()
+        receivers.on_request_exception()
     assert asked(term, term.cached) == asked(term, term.plain(Lesson))
+
+
+def test_a_write_while_another_thread_looks(term, monkeypatch):
+    """1. a thread looks, and finds nothing  2. ours writes unheard  3. the thread is done: we look all the same."""
+    own = outbox._read
+
+    def read(*args: Any, **kwargs: Any) -> Any:
+        found = own(*args, **kwargs)
+        outbox.expect()
+        return found
+
+    monkeypatch.setattr(outbox, "_read", read)
+    asked(term, term.cached)
+    monkeypatch.undo()
+    assert outbox.is_due(term.alias)
+    asked(term, term.cached)
+    assert not outbox.is_due(term.alias)
 
 
 def test_a_transaction_that_is_rolled_back(term):
