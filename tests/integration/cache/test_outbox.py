@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from redis_toolkit.cache import debts, invalidate, outbox, receivers, transactions
 from redis_toolkit.core.clock import now, travel
@@ -309,6 +309,23 @@ def test_a_table_that_cannot_be_read(term, monkeypatch, caplog):
         save(term)
     assert term.again(5).title == "new"
     assert "could not be read" in caplog.text
+
+
+@pytest.mark.parametrize("alias", ["postgres"], indirect=True)
+def test_the_database_is_away(term, cost, monkeypatch, caplog):
+    """Without its database a process goes on serving hits, says so at each look, and raises what Django does for others."""
+    right = term.cached.get(pk=term.lessons[5].pk).title
+    connection = connections[term.alias]
+    with monkeypatch.context() as patch, travel(LATER), cost() as it:
+        patch.setitem(connection.settings_dict, "HOST", "/nowhere")
+        connection.close()
+        assert [term.cached.get(pk=term.lessons[5].pk).title for _ in range(2)] == [right, right]
+        with pytest.raises(OperationalError):
+            term.cached.get(pk=term.lessons[6].pk)
+    assert it.outcomes == [("get", "hit"), ("get", "hit")]
+    assert [record.getMessage() for record in caplog.records if "outbox" in record.getMessage()] == [
+        "The outbox of postgres could not be read."
+    ]
 
 
 def test_a_table_that_refuses_to_be_made_smaller(term, settings, monkeypatch):
