@@ -42,6 +42,11 @@ def test_a_server_that_refuses(term, redis_client, cost, refuse, allow, write, r
     ask()
     redis_client.execute_command(*refuse.split())
     with cost() as it:
+        assert ask() == ["Lesson 5"]
+    # Whoever may read is given what is there.
+    nothing = "-@all" in refuse
+    assert (it.outcomes, len(it.failures)) == ([("rows", "bypass" if nothing else "hit")], nothing)
+    with cost() as it:
         lesson = term.again(5)
         lesson.title = "new"
         lesson.save()
