@@ -46,6 +46,7 @@ types: $(VENV)/.dev  ## mypy, strictly
 
 docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; a warning is an error
 	$(BIN)/python -m docs.settings_page
+	$(BIN)/python -m docs.timelines
 	$(BIN)/python -m sphinx -W --keep-going -E -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -20,10 +20,11 @@ class RedisToolkitConfig(AppConfig):
     def ready(self) -> None:
         """Watch the connections that are open and those to come."""
         from redis_toolkit.cache import receivers
-        from redis_toolkit.checks import check_databases, check_server, check_settings
+        from redis_toolkit.checks import check_databases, check_models, check_server, check_settings
         from redis_toolkit.signals import breaker_changed
 
         register(check_settings, Tags.caches)
+        register(check_models, Tags.models)
         register(check_databases, Tags.database)
         register(check_server, Tags.caches, deploy=True)
         connection_created.connect(receivers.on_connection, dispatch_uid="redis_toolkit.watch")

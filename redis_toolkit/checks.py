@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any, Final
 
 from django.apps import AppConfig, apps
@@ -11,13 +12,14 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
-from redis_toolkit.cache import outbox
+from redis_toolkit.cache import functions, outbox
+from redis_toolkit.cache.declarations import why_never_cached
 from redis_toolkit.cache.tables import models_named
 from redis_toolkit.conf import PREFIX, Settings, settings
 from redis_toolkit.core.connections import link, pack, pool_of
 from redis_toolkit.exceptions import Misconfigured, RedisToolkitError
 
-__all__ = ["check_databases", "check_server", "check_settings"]
+__all__ = ["check_databases", "check_models", "check_server", "check_settings"]
 
 #: Seconds. A transaction of a web request may well take this long.
 SHORTEST_MARK: Final = 5
@@ -26,6 +28,11 @@ SHORTEST_MARK: Final = 5
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
     """Unknown names, values that cannot be, and settings that do not go together."""
     return [*_unknown(), *_invalid(), *_alias(), *_names(), *_lives(), *_sqlite(), *_replicas()]
+
+
+def check_models(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Managers and functions that are asked for cached answers and can give none."""
+    return [*_managers(app_configs), *_functions()]
 
 
 def check_databases(
@@ -120,6 +127,34 @@ def _names() -> list[CheckMessage]:
             hint = "It is the dotted path of a callable that takes a database alias."
             found.append(Error(message, hint=hint, id="redis_toolkit.E006"))
     return found
+
+
+def _managers(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
+    told = set()
+    for model in apps.get_models() if app_configs is None else (m for app in app_configs for m in app.get_models()):
+        options = model._meta
+        for manager in () if options.swapped else options.managers:
+            reason = why_never_cached(manager)
+            # A proxy has the managers of its model, and may have an ordering of its own.
+            finding = options.concrete_model, manager.name, reason
+            if reason is not None and finding not in told:
+                told.add(finding)
+                yield Warning(
+                    f"What {options.label}.{manager.name} lists is never cached: {reason}.",
+                    hint="Make the manager a CacheManager; name a table that is no database view in"
+                    " REDIS_TOOLKIT_WATCH; or let Meta.ordering and get_queryset() ask for less.",
+                    obj=model,
+                    id="redis_toolkit.W008",
+                )
+
+
+def _functions() -> list[CheckMessage]:
+    urls = Settings.urls()
+    if urls:
+        # Views bring their functions along; Django's own check of URLs, which does this too, may come after ours.
+        import_module(urls)
+    hint = "Its first call would raise this."
+    return [Error(refusal, hint=hint, id="redis_toolkit.E008") for refusal in functions.refusals()]
 
 
 def _lives() -> list[CheckMessage]:

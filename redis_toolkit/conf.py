@@ -238,6 +238,12 @@ class Settings:
         databases: dict[str, Any] = django_settings.DATABASES
         return databases
 
+    @staticmethod
+    def urls() -> str | None:
+        """Django's ``ROOT_URLCONF``; None in a project without one."""
+        urls: str | None = getattr(django_settings, "ROOT_URLCONF", None)
+        return urls
+
 
 settings = Settings()
 

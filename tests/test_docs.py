@@ -90,6 +90,14 @@ def test_every_command_is_documented():
     assert said == commands
 
 
+def test_every_test_that_a_page_names_exists():
+    """A page that says which test shows something names one that is there."""
+    said = set(re.findall(r"[`:](test_\w+)`", text_of("README.md", "docs/**/*.md")))
+    there = set(re.findall(r"^def (test_\w+)\(", text_of("tests/**/test_*.py"), re.MULTILINE))
+    assert said - there == set()
+    assert len(said) > 60
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_somewhere(page):
     """Each relative link of a page names a file that exists."""

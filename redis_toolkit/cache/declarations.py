@@ -1,4 +1,4 @@
-"""System checks of what a ``CacheManager`` declares."""
+"""What is wrong with a ``CacheManager``, and with managers that only look like one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from django.db import connections
 from django.db.models import Field
 
 from redis_toolkit.cache.columns import namer_of
+from redis_toolkit.cache.plans import plan_for
 from redis_toolkit.cache.tables import NOT_INSTALLED
 from redis_toolkit.core.codecs import unsupported_reason
 
-__all__ = ["problems"]
+__all__ = ["problems", "why_never_cached"]
 
 
 def problems(manager: Any) -> list[checks.CheckMessage]:
@@ -36,6 +37,22 @@ def problems(manager: Any) -> list[checks.CheckMessage]:
                 )
             )
     return found
+
+
+def why_never_cached(manager: Any) -> str | None:
+    """Why the rows that ``manager`` shows are not cached, as their first reader would find; None if they are.
+
+    None as well for a manager that means to ask the database, or that nobody can ask outside of a request.
+    """
+    try:
+        queryset = manager.get_queryset()
+        if not getattr(queryset, "answers_from_cache", False) or queryset._cache_mode == "off":
+            return None
+        # Asked as for a count: whether the columns can be stored is told by a check of each field.
+        plan, _ = plan_for("count", queryset.traced_query(), queryset.db)
+    except Exception:  # noqa: BLE001 - a project's own code, which may want a request, a tenant or a user
+        return None
+    return plan.reason if plan.lasts else None
 
 
 def _problems_of(manager: Any, names: tuple[str, ...]) -> list[checks.CheckMessage]:

@@ -156,18 +156,21 @@ def keep_small(connection: BaseDatabaseWrapper) -> None:
 
 
 def expect() -> None:
-    """Have every database looked at before any hit is trusted: Redis was away, and others may have written."""
-    _next_look.clear()
+    """Have every database looked at before any hit is trusted: Redis was away, and somebody may have written."""
+    global _next_look  # noqa: PLW0603 - one process, one view of the outbox
+    # Another, not emptied: a thread that is looking now, and may have looked too early, writes into the old one.
+    _next_look = {}
 
 
 def is_due(alias: str) -> bool:
     """Whether it is time to look at the outbox of database ``alias``."""
-    at = _next_look.get(alias, 0.0)
+    looks = _next_look
+    at = looks.get(alias, 0.0)
     if monotonic() < at:
         return False
     if at:
         # One thread looks while the others go on; before the first look nobody does.
-        _next_look[alias] = monotonic() + settings.OUTBOX_INTERVAL
+        looks[alias] = monotonic() + settings.OUTBOX_INTERVAL
     return True
 
 
@@ -177,7 +180,7 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
     ``reads_latest``: whether ``connection`` itself sees the latest commits; otherwise another one is opened. ``own``:
     the id of its open transaction, if that has written.
     """
-    alias = connection.alias
+    alias, looks = connection.alias, _next_look
     try:
         # Inside the caller's transaction nothing is tried that might fail, for that would end it.
         rows = _read(connection, reads_latest=reads_latest and (not is_open or alias in _readable))
@@ -190,14 +193,14 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
         if over and not is_open:
             _delete(connection, over)
     except StoreUnavailable:
-        _next_look.pop(alias, None)
+        looks.pop(alias, None)
         return False
     except (DatabaseError, InterfaceError):
         # Without its database nobody writes either; the next look is soon.
         _log.warning("The outbox of %s could not be read.", alias, exc_info=True)
         over = []
     _dropped[alias] = set(over)
-    _next_look[alias] = monotonic() + settings.OUTBOX_INTERVAL
+    looks[alias] = monotonic() + settings.OUTBOX_INTERVAL
     return True
 
 

@@ -150,6 +150,9 @@ class Transaction:
     def _owe(self, stamps: set[str]) -> None:
         """Redis is away, and the write is committed: leave its stamps in the outbox, or remember them."""
         self._unheard = stamps
+        # Two commands were refused, and the breaker may still be closed: 1. we return  2. our caller reads, and Redis
+        # is back, its old entry with it. So our own next read looks at the outbox first.
+        outbox.expect()
         if self._put:
             outbox.end(self._connection, self.id)
         if not is_open(self._connection) and self.must_put:

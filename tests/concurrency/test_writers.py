@@ -133,6 +133,39 @@ def test_crossing_writers_of_one_row(
     assert timetable.group(3) == ["old"]
 
 
+@pytest.mark.parametrize(("rule", "stale"), [(None, 0), ("row_lock", 1), ("old_values", 1)])
+def test_a_coarse_writer_and_a_fine_one_of_one_row(
+    stage: Stage, timetable: Timetable, without: Any, rule: str | None, stale: int
+) -> None:
+    """1. A, coarse, moves it 1->2  2. B, fine, waits  3. A commits, list 2 is read  4. B moves it on: 0 stale."""
+
+    def coarse(actor: Actor) -> None:
+        with transaction.atomic(using=PG):
+            timetable.run_sql("UPDATE app_lesson SET group_id = 2 WHERE weekday = 1")
+            actor.pause("written")
+
+    def fine(actor: Actor) -> None:
+        actor.knows_its_server(PG)
+        with transaction.atomic(using=PG):
+            lesson = timetable.lesson
+            lesson.group_id = 3
+            actor.pause("read")
+            lesson.save(using=PG)
+            actor.pause("written")
+
+    without(rule)
+    first, second = stage.actor(coarse), stage.actor(fine)
+    second.to("read")
+    first.to("written")
+    second.go()
+    blocked(second, PG)
+    first.end()
+    second.arrives("written")
+    assert timetable.group(2) == ["old"]
+    second.end()
+    assert [int(timetable.group(2) != []), timetable.group(3)] == [stale, ["old"]]
+
+
 @pytest.mark.parametrize(("rule", "stale"), [(None, 0), ("old_values", 4)])
 def test_a_list_that_the_row_leaves(timetable: Timetable, without: Any, rule: str | None, stale: int) -> None:
     """1. list 1 is read  2. the row goes, by each of 4 ways  3. list 1 is read: 0 times stale, and list 2 never."""

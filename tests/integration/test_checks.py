@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,25 @@ from django.core.management import CommandError, call_command
 from django.db import connections, models, router
 from django.test.utils import isolate_apps
 
-from redis_toolkit.cache import CacheManager, outbox
-from redis_toolkit.checks import _replicas, check_databases, check_server
+from redis_toolkit.cache import CacheManager, outbox, tables
+from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
 from redis_toolkit.conf import Settings
-from tests.app.models import Cafe, Lesson
+from tests.app.models import Cafe, Lesson, Season
 
 ROOT = Path(__file__).parents[2]
 IDS = [
-    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E010", "E011", "E012", "W001", "W002", "W003", "W004",
-    "W005", "W006", "W007",
+    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "W001", "W002", "W003",
+    "W004", "W005", "W006", "W007", "W008",
 ]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def databases(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """From Django 6.1 on checks look at the databases, with options that nobody else should find on a connection."""
+    """From Django 6.1 on checks look at the databases, with options that nobody else should find on a connection.
+
+    The cached functions of other tests are gone.
+    """
+    gc.collect()
     with django_db_blocker.unblock():
         connections.close_all()
         yield
@@ -41,13 +46,13 @@ def databases(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture
 def ours() -> Callable[[], list[tuple[str, str, str]]]:
-    """What ``manage.py check`` finds that is ours: id, message and hint."""
+    """What ``manage.py check`` finds that is ours: id, message and hint; not that the tests' own view is not cached."""
 
     def found() -> list[tuple[str, str, str]]:
         return [
             (each.id.removeprefix("redis_toolkit."), each.msg, each.hint)
             for each in run_checks()
-            if each.id.startswith("redis_toolkit.")
+            if each.id.startswith("redis_toolkit.") and each.obj is not Season
         ]
 
     return found
@@ -79,9 +84,11 @@ def spans() -> Iterator[None]:
     registered = apps.get_app_config("app").models
     registered["span"] = Span
     apps.clear_cache()
+    tables.forget()
     yield
     del registered["span"]
     apps.clear_cache()
+    tables.forget()
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, model: Any, *by: str) -> None:
@@ -153,6 +160,35 @@ def test_e003(ours, settings, caches, what):
     hint = "Add it with BACKEND 'django_redis.cache.RedisCache', or name another in REDIS_TOOLKIT_ALIAS."
     assert ours() == [("E003", f"The alias 'other' {what}.", hint)]
     assert hint in reported("E003")
+
+
+CACHED = """
+from redis_toolkit.cache import cached
+from school.models import Group
+from django.contrib.contenttypes.models import ContentType
+
+@cached(depends_on=[ContentType])
+def kinds():
+    return ContentType.objects.count()
+
+@cached(depends_on=[Group])
+def groups():
+    return Group.objects.count()
+
+urlpatterns = []
+"""
+
+
+def test_e008(tmp_path):
+    """A cached function over a model that nobody watches, found where the URLs lead, is told before its first call."""
+    (tmp_path / "views.py").write_text(CACHED)
+    more = 'ROOT_URLCONF="views"'
+    found = new_project(tmp_path, more=more, apps=["django.contrib.contenttypes"])
+    assert found.count("redis_toolkit.E008") == 1
+    assert "@cached views.kinds depends on contenttypes.ContentType, which is not watched. Give it" in found
+    watched = f'{more}, REDIS_TOOLKIT_WATCH=["contenttypes.ContentType"]'
+    found = new_project(tmp_path, more=watched, apps=["django.contrib.contenttypes"])
+    assert ("System check identified" in found, "redis_toolkit." in found) == (True, False)
 
 
 def test_e010(ours, spans):
@@ -247,13 +283,16 @@ class Group(models.Model):
 """
 
 
-def new_project(home: Path, *, by: str = "[]", installed: bool = True, more: str = "", then: str = "") -> str:
+def new_project(
+    home: Path, *, by: str = "[]", installed: bool = True, more: str = "", then: str = "", apps: Sequence[str] = (),
+    models: str = "",
+) -> str:  # fmt: skip
     """What a new project with one cached model prints for ``manage.py check``, or whatever is run ``then``."""
     (home / "school").mkdir(exist_ok=True)
     (home / "school" / "__init__.py").touch()
-    (home / "school" / "models.py").write_text(MODELS.format(by=by))
-    apps = ["school", *(["redis_toolkit"] if installed else [])]
-    script = PROJECT.format(apps=apps, more=more, then=then or 'call_command("check")')
+    (home / "school" / "models.py").write_text(MODELS.format(by=by) + models)
+    installed_apps = ["school", *apps, *(["redis_toolkit"] if installed else [])]
+    script = PROJECT.format(apps=installed_apps, more=more, then=then or 'call_command("check")')
     environment = {"PYTHONPATH": f"{home}{os.pathsep}{ROOT}", "PATH": ""}
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=home, env=environment, capture_output=True, text=True, check=False
@@ -365,6 +404,95 @@ def test_w007(valkey, redis_client):
     (found,) = check_server(None)
     assert found.id == "redis_toolkit.W007"
     assert "allkeys-lru" in found.hint
+
+
+STRANGERS = """
+from django.db.models.functions import Now
+from redis_toolkit.cache import CachedQuerySet
+
+class Member(models.Model):
+    group = models.ForeignKey(Group, models.CASCADE)
+
+class Note(models.Model):
+    member = models.ForeignKey(Member, models.CASCADE, related_name="notes")
+    text = models.CharField(max_length=9)
+
+class Plain(models.Manager):
+    def get_queryset(self):
+        return CachedQuerySet(self.model, using=self._db)
+
+class Ended(CacheManager):
+    def get_queryset(self):
+        return super().get_queryset().filter(until__lt=Now())
+
+class Unasked(CacheManager):
+    def get_queryset(self):
+        return super().get_queryset().nocache()
+
+class Requested(CacheManager):
+    def get_queryset(self):
+        raise LookupError("no request")
+
+class Visit(models.Model):
+    group = models.ForeignKey(Group, models.CASCADE)
+    until = models.DateTimeField()
+
+    objects = models.Manager()
+    cached = CacheManager()
+    ended = Ended()
+    unasked = Unasked()
+    requested = Requested()
+    made = models.Manager.from_queryset(CachedQuerySet)()
+
+class Late(Visit):
+    class Meta:
+        proxy = True
+        ordering = ["group__member__notes__text"]
+
+class Chance(Visit):
+    more = CacheManager()
+    class Meta:
+        proxy = True
+        ordering = ["?"]
+
+class Stray(models.Model):
+    made = CachedQuerySet.as_manager()
+    class Meta:
+        managed = False
+
+class Lost(models.Model):
+    lists = Plain()
+"""
+
+
+def test_managers_that_are_never_answered(tmp_path):
+    """Why nothing of a manager is cached is told before anybody asks it, once; those that mean it so are left alone."""
+    found = new_project(tmp_path, models=STRANGERS)
+    lines = re.findall(r"W008\) What school\.([\w.]+) lists is never cached: (.*)\.$", found, re.MULTILINE)
+    not_watched = 'the table "school_{}" is not watched; name it in REDIS_TOOLKIT_WATCH'
+    assert [(name, reason.partition(",")[0]) for name, reason in sorted(lines)] == [
+        ("Chance.cached", "its SQL calls rand()"),
+        ("Chance.made", "its SQL calls rand()"),
+        ("Chance.more", "its SQL calls rand()"),
+        ("Late.cached", not_watched.format("note")),
+        ("Late.made", not_watched.format("note")),
+        ("Lost.lists", not_watched.format("lost")),
+        ("Stray.made", not_watched.format("stray")),
+        ("Visit.ended", "Now is another value each time"),
+    ]
+
+
+def test_w008(ours):
+    """A view has a CacheManager that can do nothing for it."""
+    (found,) = check_models(None)
+    assert (found.id, found.obj) == ("redis_toolkit.W008", Season)
+    assert found.msg == (
+        'What app.Season.cached lists is never cached: the table "app_season" is not watched; name it in'
+        " REDIS_TOOLKIT_WATCH."
+    )
+    assert found.hint.startswith("Make the manager a CacheManager; name a table that is no database view in")
+    assert check_models([apps.get_app_config("app")]) == [found]
+    assert check_models([apps.get_app_config("redis_toolkit")]) == []
 
 
 def test_ids_are_unique_and_documented():

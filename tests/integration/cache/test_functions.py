@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import router, transaction
 
 from redis_toolkit.cache import cached, invalidate
 from redis_toolkit.exceptions import Misconfigured
@@ -229,5 +229,21 @@ def test_a_function_must_depend_on_what_is_watched(calls):
     with pytest.raises(
         Misconfigured, match=r"depends on app\.Unwatched, which is not watched\. Give it a CacheManager"
     ):
+        load(1)
+    assert calls.made == []
+
+
+class Apart:
+    """Sends teachers to a database of their own."""
+
+    def db_for_write(self, model: Any, **_: Any) -> str | None:
+        return "postgres" if model is Teacher else None
+
+
+def test_a_function_must_depend_on_one_database(calls, monkeypatch):
+    """Models of two databases are refused at the first call: a write on the second would end nothing."""
+    monkeypatch.setattr(router, "routers", [Apart()])
+    load = calls.remember(depends_on=[Lesson, Teacher])
+    with pytest.raises(Misconfigured, match=r"depends on app\.Lesson and app\.Teacher, which live on two databases"):
         load(1)
     assert calls.made == []

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from redis_toolkit.cache import debts, invalidate, outbox, receivers, transactions
 from redis_toolkit.core.clock import now, travel
@@ -41,8 +41,8 @@ def looked_at(term: Term, settings: Any) -> Iterator[None]:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Whoever writes in this block cannot reach Redis, as if it were another process behind a broken wire."""
+def unheard(*, elsewhere: bool = True) -> Iterator[None]:
+    """Whoever writes in this block cannot reach Redis: another process, of which we are told nothing, or our own."""
 
     def refuse(*_: Any) -> None:
         raise StoreUnavailable
@@ -50,6 +50,8 @@ def unheard() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transactions, "mark", refuse)
         patch.setattr(transactions, "unmark", refuse)
+        if elsewhere:
+            patch.setattr(outbox, "expect", lambda: None)
         yield
 
 
@@ -145,10 +147,27 @@ def test_another_process_cannot_reach_redis(term, write):
 def test_what_the_writer_itself_reads(term, write):
     """With Redis back, the process that wrote looks before it trusts anything, and is right at once."""
     asked(term, term.cached)
-    with unheard():
+    with unheard(elsewhere=False):
         write(term)
-    outbox.expect()
+        receivers.on_request_exception()
     assert asked(term, term.cached) == asked(term, term.plain(Lesson))
+
+
+def test_a_write_while_another_thread_looks(term, monkeypatch):
+    """1. a thread looks, and finds nothing  2. ours writes unheard  3. the thread is done: we look all the same."""
+    own = outbox._read
+
+    def read(*args: Any, **kwargs: Any) -> Any:
+        found = own(*args, **kwargs)
+        outbox.expect()
+        return found
+
+    monkeypatch.setattr(outbox, "_read", read)
+    asked(term, term.cached)
+    monkeypatch.undo()
+    assert outbox.is_due(term.alias)
+    asked(term, term.cached)
+    assert not outbox.is_due(term.alias)
 
 
 def test_a_transaction_that_is_rolled_back(term):
@@ -291,6 +310,23 @@ def test_a_table_that_cannot_be_read(term, monkeypatch, caplog):
         save(term)
     assert term.again(5).title == "new"
     assert "could not be read" in caplog.text
+
+
+@pytest.mark.parametrize("alias", ["postgres"], indirect=True)
+def test_the_database_is_away(term, cost, monkeypatch, caplog):
+    """Without its database a process goes on serving hits, says so at each look, and raises what Django does for others."""
+    right = term.cached.get(pk=term.lessons[5].pk).title
+    connection = connections[term.alias]
+    with monkeypatch.context() as patch, travel(LATER), cost() as it:
+        patch.setitem(connection.settings_dict, "HOST", "/nowhere")
+        connection.close()
+        assert [term.cached.get(pk=term.lessons[5].pk).title for _ in range(2)] == [right, right]
+        with pytest.raises(OperationalError):
+            term.cached.get(pk=term.lessons[6].pk)
+    assert it.outcomes == [("get", "hit"), ("get", "hit")]
+    assert [record.getMessage() for record in caplog.records if "outbox" in record.getMessage()] == [
+        "The outbox of postgres could not be read."
+    ]
 
 
 def test_a_table_that_refuses_to_be_made_smaller(term, settings, monkeypatch):

@@ -1,0 +1,84 @@
+"""A server that answers, and refuses: it is full, a replica, without replicas, or its user may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from redis_toolkit.cache import debts, outbox
+from redis_toolkit.core.clock import travel
+from redis_toolkit.core.connections import link
+from redis_toolkit.models import Outbox
+from redis_toolkit.testing import ValkeyServer
+
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
+
+#: Commands that make it refuse, commands that end this, and the steps that fail: of a write, and of the reads after it.
+REFUSING: dict[str, tuple[str, str, list[str], list[str]]] = {
+    "full": ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", ["mark"], ["store", "store"]),
+    "a replica": ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", ["mark", "unmark"], []),
+    "without its replicas": (
+        "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", ["mark", "unmark"], [],
+    ),
+    "no scripts": ("ACL SETUSER default -@scripting", "ACL SETUSER default +@scripting", ["mark", "unmark"], []),
+    "nothing": ("ACL SETUSER default -@all +acl +ping", "ACL SETUSER default +@all", ["mark", "unmark"], []),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_server(valkey: ValkeyServer) -> None:
+    """A server of one's own, and a process that has looked at no outbox."""
+    outbox.forget()
+
+
+@pytest.mark.parametrize(("refuse", "allow", "write", "read"), REFUSING.values(), ids=REFUSING)
+def test_a_server_that_refuses(term, redis_client, cost, refuse, allow, write, read):
+    """A write goes on, the reads after it are right at once, and so are all when the server takes commands again."""
+
+    def ask() -> list[str]:
+        return [lesson.title for lesson in term.cached.filter(group=term.groups[5])]
+
+    ask()
+    redis_client.execute_command(*refuse.split())
+    with cost() as it:
+        assert ask() == ["Lesson 5"]
+    # Whoever may read is given what is there.
+    nothing = "-@all" in refuse
+    assert (it.outcomes, len(it.failures)) == ([("rows", "bypass" if nothing else "hit")], nothing)
+    with cost() as it:
+        lesson = term.again(5)
+        lesson.title = "new"
+        lesson.save()
+    assert [during for during, _ in it.failures] == write
+    with cost() as it:
+        assert [ask(), ask()] == [["new"], ["new"]]
+    assert it.outcomes == [("rows", "bypass")] * 2
+    assert [during for during, _ in it.failures] == read
+    assert Outbox.objects.using(term.alias).count() == write.count("unmark")
+    assert (link().breaker.is_open, debts.any_owed()) == (False, False)
+    redis_client.execute_command(*allow.split())
+    with travel(2), cost() as it:
+        assert ask() == ["new"]
+    # What was a replica is another run of the server now, and waited for.
+    assert [outcome for _, outcome in it.outcomes] == ["bypass" if "REPLICAOF" in refuse else "miss"]
+    with travel(4):
+        assert ask() == ["new"]
+    with travel(4), cost() as it:
+        assert ask() == ["new"]
+    assert it.outcomes == [("rows", "hit")]
+    assert Outbox.objects.using(term.alias).count() == 0
+
+
+def test_a_server_that_does_not_say_which_it_is(term, redis_client, cost, caplog: Any):
+    """Without INFO a restart could not be told: nothing more is served, and the log says what to allow."""
+    read = term.cached.filter(group=term.groups[5]).count
+    assert (read(), read()) == (1, 1)
+    redis_client.execute_command("ACL", "SETUSER", "default", "-info")
+    link().close()
+    with cost() as it:
+        for seconds in (0, 2, 4):
+            with travel(seconds):
+                assert (read(), read()) == (1, 1)
+    assert it.outcomes == [("count", "bypass")] * 6
+    assert "Redis refuses INFO, so a restart could not be told: nothing is served from it. Allow +info." in caplog.text
