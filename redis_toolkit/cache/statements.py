@@ -48,8 +48,12 @@ _BY_KEY: Final = re.compile(
 )
 #: What begins so changes this one table, whatever others it reads: no statement inside it may write.
 _TARGET: Final = re.compile(r'(?:UPDATE "([^"]+)" SET |DELETE FROM "([^"]+)"(?: WHERE |\Z)|INSERT INTO "([^"]+)" \()')
-#: Statements that change tables which they do not name.
-_ELSEWHERE: Final = re.compile(r"\s*(?:execute|call|do)\b|.*\btruncate\b.*\bcascade\b", re.IGNORECASE | re.DOTALL)
+#: Statements that change tables which they do not name, or spell otherwise.
+_ELSEWHERE: Final = re.compile(
+    r"""(?<!["`.\w])(?:(?:execute|call)\b(?!["`])|do\b(?!["`]|\s+(?:nothing|update)\b)|u&"|drop\s+(?:schema|owned)\b)"""
+    r"|\btruncate\b.*\bcascade\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _WORD: Final = re.compile(r"[^\W\d][\w$]*")
 _BETWEEN_QUOTES: Final = re.compile(r'(?="([^"]+)")|(?=`([^`]+)`)')
 _COLUMN: Final = re.compile(r'["`]([^"`]+)["`]')
@@ -152,7 +156,7 @@ def analyse(sql: str) -> Write | None:
 def _analyse(sql: str) -> Write | None:
     if _WRITING.search(sql) is None:
         return None
-    if _ELSEWHERE.match(sql) is not None:
+    if _ELSEWHERE.search(sql) is not None:
         return Coarse(identifiers(sql), everything=True)
     if _HIDING.search(sql) is not None:
         # What is commented out may look like a shape we know, and a quote that is none may hide one.
