@@ -50,8 +50,8 @@ class Warm:
         for name, (model, ask) in self._questions.items():
             truth = plain(ask(QuerySet(model=model, using=self.alias)))
             assert answers[name][0] == truth, f"{name}: cached {answers[name][0]!r}, in the database {truth!r}"
-        # What was a miss is stored now, and as it should be.
-        assert self.ask() == {name: (answer, True) for name, (answer, _) in answers.items()}
+        # What was a miss is stored now, and as it should be; an error (told by its class) is never stored.
+        assert self.ask() == {name: (answer, not isinstance(answer, type)) for name, (answer, _) in answers.items()}
         return {name for name, (_, is_hit) in answers.items() if is_hit}
 
     def keeps(self, names: set[str], write: Callable[[], Any]) -> None:
@@ -88,8 +88,16 @@ def warm(alias: str, django_db_setup: None, django_db_blocker: Any) -> Iterator[
     """Makes a :class:`Warm` of questions on one database, which is empty at the beginning."""
     with django_db_blocker.unblock():
         debts.pay(link())
-        yield lambda questions: Warm(alias, questions)
+        yield lambda questions, using=alias: Warm(using, questions)
         wipe(alias)
+
+
+@pytest.fixture
+def elsewhere(alias: str, warm: Any) -> Iterator[str]:
+    """The other database, empty as well."""
+    other = "postgres" if alias == "default" else "default"
+    yield other
+    wipe(other)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
