@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "redis_toolkit",
     "tests.app",
+    "tests.moving",
     "demo_project.timetable",
 ]
 

@@ -46,8 +46,14 @@ _DELETE: Final = re.compile(rf"DELETE FROM {_NAME} WHERE ")
 _BY_KEY: Final = re.compile(
     r'["`](?P<table>[^"`]+)["`]\.["`](?P<column>[^"`]+)["`] (?:= %s|IN \(%s(?:, %s)*\))(?: RETURNING [^;%]*)?\Z'
 )
-#: Statements that change tables which they do not name.
-_ELSEWHERE: Final = re.compile(r"\s*(?:execute|call|do)\b|.*\btruncate\b.*\bcascade\b", re.IGNORECASE | re.DOTALL)
+#: What begins so changes this one table, whatever others it reads: no statement inside it may write.
+_TARGET: Final = re.compile(r'(?:UPDATE "([^"]+)" SET |DELETE FROM "([^"]+)"(?: WHERE |\Z)|INSERT INTO "([^"]+)" \()')
+#: Statements that change tables which they do not name, or spell otherwise.
+_ELSEWHERE: Final = re.compile(
+    r"""(?<!["`.\w])(?:(?:execute|call)\b(?!["`])|do\b(?!["`]|\s+(?:nothing|update)\b)|u&"|drop\s+(?:schema|owned)\b)"""
+    r"|\btruncate\b.*\bcascade\b",
+    re.IGNORECASE | re.DOTALL,
+)
 _WORD: Final = re.compile(r"[^\W\d][\w$]*")
 _BETWEEN_QUOTES: Final = re.compile(r'(?="([^"]+)")|(?=`([^`]+)`)')
 _COLUMN: Final = re.compile(r'["`]([^"`]+)["`]')
@@ -150,15 +156,20 @@ def analyse(sql: str) -> Write | None:
 def _analyse(sql: str) -> Write | None:
     if _WRITING.search(sql) is None:
         return None
-    if _ELSEWHERE.match(sql) is not None:
+    if _ELSEWHERE.search(sql) is not None:
         return Coarse(identifiers(sql), everything=True)
     if _HIDING.search(sql) is not None:
         # What is commented out may look like a shape we know, and a quote that is none may hide one.
         return Coarse(identifiers(sql))
-    return _insert(sql) or _update(sql) or _delete(sql) or Coarse(identifiers(sql))
+    return _insert(sql) or _update(sql) or _delete(sql) or _of_one_table(sql) or Coarse(identifiers(sql))
 
 
 _analyse_kept = lru_cache(maxsize=2048)(_analyse)
+
+
+def _of_one_table(sql: str) -> Coarse | None:
+    match = _TARGET.match(sql)
+    return Coarse({match[match.lastindex].lower()}) if match and match.lastindex and ";" not in sql else None
 
 
 def _split(text: str, at: int) -> Iterator[tuple[str, int, int, str]]:

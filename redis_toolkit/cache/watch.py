@@ -23,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import rehearsals
 from redis_toolkit.cache.changes import Change, change_of
+from redis_toolkit.cache.schemas import Schemas
 from redis_toolkit.cache.snapshots import Snapshots
 from redis_toolkit.cache.statements import analyse, may_write
 from redis_toolkit.cache.tables import tables
@@ -53,6 +54,7 @@ class Watch:
         self._hook: Callable[[], None] | None = None
         self._hook_at = 0
         self._snapshots = Snapshots()
+        self._schemas = Schemas()
 
     def __call__(self, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:  # noqa: FBT001 - Django's signature
         connection: BaseDatabaseWrapper = context["connection"]
@@ -68,6 +70,7 @@ class Watch:
         self._snapshots.hear(text, params, connection)
         write = analyse(text)
         change = None if write is None else change_of(write, params, tables(self.alias), many=many)
+        self._schemas.hear(text, write, change, self.alias)
         if change is not None:
             return self._perform(change, call, context, text)
         result = self._read(call, context)
@@ -85,7 +88,7 @@ class Watch:
 
     def _perform(self, change: Change, call: Call, context: dict[str, Any], text: str) -> Any:
         connection: BaseDatabaseWrapper = context["connection"]
-        if change.locks and (Watch.migrating or not self._can_lock(connection, text)):
+        if change.locks and not (self._can_lock(connection, text) and self._has_columns(change, connection)):
             change = change.coarse()
         if is_open(connection):
             self._mark_and_lock(change, connection)
@@ -170,6 +173,9 @@ class Watch:
         return (
             connection.in_atomic_block and connection.commit_on_exit if is_open(connection) else "RETURNING" not in text
         )
+
+    def _has_columns(self, change: Change, connection: BaseDatabaseWrapper) -> bool:
+        return not Watch.migrating and change.table is not None and not self._schemas.lacks(change.table, connection)
 
     def _transaction(self, connection: BaseDatabaseWrapper) -> Transaction:
         """The record of the open transaction, with its hook in place."""

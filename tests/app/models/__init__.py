@@ -24,6 +24,7 @@ from tests.app.models.curious import (
     Witness,
 )
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
+from tests.app.models.guild import Contract, Guild, Mastery, Permit, Skill, Stall, Town, Trade, Wagon, Worker
 from tests.app.models.kitchen import Dish, Naming
 from tests.app.models.lines import Line, Stop, Ticket
 from tests.app.models.school import (
@@ -58,6 +59,7 @@ __all__ = [
     "Cargo",
     "Chair",
     "City",
+    "Contract",
     "Country",
     "Dish",
     "EarlyLesson",
@@ -67,11 +69,14 @@ __all__ = [
     "Fruit",
     "Glass",
     "Group",
+    "Guild",
     "Ledger",
     "Lesson",
     "LessonQuerySet",
     "Line",
+    "Mastery",
     "Naming",
+    "Permit",
     "Place",
     "Poem",
     "Room",
@@ -80,6 +85,8 @@ __all__ = [
     "Seed",
     "Shelf",
     "Ship",
+    "Skill",
+    "Stall",
     "Stock",
     "Stop",
     "Student",
@@ -89,8 +96,12 @@ __all__ = [
     "Ticket",
     "Tile",
     "Topic",
+    "Town",
+    "Trade",
     "Unwatched",
+    "Wagon",
     "Wallet",
     "Ware",
     "Witness",
+    "Worker",
 ]

@@ -196,6 +196,41 @@ def test_writes_by_conditions_are_coarse(alias):
             assert "app_lesson" in write.tables
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'UPDATE "app_lesson" SET "weekday" = 1 WHERE "app_lesson"."group_id" IN (SELECT U0."id" FROM "app_group" U0)',
+        'UPDATE "app_lesson" SET "weekday" = g.n FROM "app_group" g WHERE g."id" = "group_id"',
+        'DELETE FROM "app_lesson" WHERE "app_lesson"."group_id" IN (SELECT U0."id" FROM "app_group" U0)',
+        'INSERT INTO "app_lesson" ("title") SELECT "code" FROM "app_group" ON CONFLICT DO NOTHING',
+    ],
+)
+def test_one_table_is_changed_and_others_are_read(sql):
+    """A statement that begins as Django's own changes the table it begins with, and none that it reads."""
+    write = analyse(sql)
+    assert isinstance(write, Coarse)
+    assert write.tables == {"app_lesson"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'UPDATE "app_lesson" SET "weekday" = 1; UPDATE "app_group" SET "code" = 1',
+        'UPDATE "app_lesson" SET "weekday" = 1 -- \n; UPDATE "app_group" SET "code" = 1',
+        'WITH x AS (DELETE FROM "app_group") UPDATE "app_lesson" SET "weekday" = 1',
+        'DELETE FROM "app_lesson" USING "app_group"',
+        'INSERT OR REPLACE INTO "app_lesson" ("id") SELECT "id" FROM "app_group"',
+        'UPDATE "app_lesson" AS x SET "weekday" = (SELECT 1 FROM "app_group")',
+        "UPDATE `app_lesson` SET `weekday` = (SELECT 1 FROM `app_group`)",
+    ],
+)
+def test_every_table_that_is_named(sql):
+    """A statement that begins otherwise, or may be several, changes each table that it names."""
+    write = analyse(sql)
+    assert isinstance(write, Coarse)
+    assert write.tables >= {"app_lesson", "app_group"}
+
+
 def test_selects_write_nothing(alias):
     """Django's reads are told by their first word."""
     for rows in (Lesson.objects.filter(group=8), Lesson.objects.filter(title="; DELETE"), Lesson.objects.distinct()):
@@ -341,6 +376,17 @@ def test_identifiers(sql, names):
         ("DO $$ BEGIN PERFORM close_term(); END $$", True),
         ("TRUNCATE app_lesson CASCADE", True),
         ("BEGIN; truncate app_lesson\ncascade", True),
+        ("/* nightly */ CALL close_term()", True),
+        ("-- nightly\nEXECUTE p", True),
+        ("SELECT 1; execute p(7)", True),
+        ("EXPLAIN ANALYZE EXECUTE p", True),
+        ("/* nightly */ DO LANGUAGE plpgsql 'BEGIN PERFORM close_term(); END'", True),
+        ("DO 'BEGIN PERFORM close_term(); END'", True),
+        (r'UPDATE U&"app\005Flesson" SET weekday = 1', True),
+        ("DROP SCHEMA school CASCADE", True),
+        ("INSERT INTO app_lesson (id) VALUES (1) ON CONFLICT DO NOTHING", False),
+        ("INSERT INTO app_lesson (id) VALUES (1) ON CONFLICT (id) DO\nUPDATE SET id = 2", False),
+        ('UPDATE "app_lesson" SET "do" = 1, "call" = 2 WHERE "app_lesson"."execute" = 3', False),
         ("TRUNCATE app_lesson", False),
         ("DELETE FROM app_lesson", False),
     ],
