@@ -176,6 +176,8 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
     ``reads_latest``: whether ``connection`` itself sees the latest commits; otherwise another one is opened.
     """
     alias = connection.alias
+    # What is committed after this look read waits for the next: a look that takes long must not put that off.
+    began = monotonic()
     try:
         # Inside the caller's transaction nothing is tried that might fail, for that would end it.
         rows = _read(connection, reads_latest=reads_latest and (not is_open or alias in _readable))
@@ -193,7 +195,7 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
         _log.warning("The outbox of %s could not be read.", alias, exc_info=True)
         over = []
     _dropped[alias] = set(over)
-    _next_look[alias] = monotonic() + settings.OUTBOX_INTERVAL
+    _next_look[alias] = began + settings.OUTBOX_INTERVAL
     return True
 
 
