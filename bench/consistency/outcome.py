@@ -18,6 +18,8 @@ __all__ = ["Outcome", "outcome_of"]
 HIT_RATIO = 0.6
 #: A run with fewer hits than this, however short and however busy the machine, shows little.
 FEW_HITS = 0.4
+#: With fewer reads than this in a scenario, most of them are the first of their kind.
+MANY_READS = 1000
 WORST_AWAY = 1.0
 ADDED_AWAY = 0.005
 #: A read that took so much longer than any without a cache waited for a time-out.
