@@ -3,6 +3,8 @@
 ``python -m bench`` starts a real Valkey and a real PostgreSQL, one worker process for each contestant (the peers
 patch Django globally, so no two may share a process), and lets them take turns, round by round, in shuffled order.
 Only the ratios of one run mean anything: machines differ, and so does one machine from hour to hour.
+
+``python -m bench mix`` measures hits and throughput while somebody writes: see ``bench/mix/``.
 """
 
 from __future__ import annotations

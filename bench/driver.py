@@ -16,7 +16,7 @@ from typing import IO, Any
 from bench.contestants import CASES, HITS, REFERENCE, Contestant
 from bench.servers import Servers
 
-__all__ = ["Pace", "Run", "WorkerError", "run"]
+__all__ = ["Pace", "Run", "Worker", "WorkerError", "run"]
 
 
 class WorkerError(RuntimeError):

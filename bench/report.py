@@ -14,7 +14,7 @@ from bench.contestants import CASES, CONTESTANTS, HITS
 from bench.driver import Pace, Run
 from bench.figures import judged, ratio
 
-__all__ = ["as_data", "as_markdown"]
+__all__ = ["as_data", "as_markdown", "packages", "table"]
 
 _TITLES = {
     "get": "get(pk)",
@@ -34,7 +34,7 @@ def as_data(run: Run, pace: Pace, transport: str) -> dict[str, Any]:
         "about": {
             "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "python": platform.python_version(),
-            "packages": _packages(),
+            "packages": packages(),
             "servers": run.versions,
             "transport": transport,
             "processors": os.cpu_count(),
@@ -44,8 +44,8 @@ def as_data(run: Run, pace: Pace, transport: str) -> dict[str, Any]:
         "absent": run.absent,
         "failed": run.failed,
         "microseconds": {
-            case: {name: {"median": median(times), "rounds": list(times)} for name, times in table.items()}
-            for case, table in run.microseconds.items()
+            case: {name: {"median": median(times), "rounds": list(times)} for name, times in times_of.items()}
+            for case, times_of in run.microseconds.items()
         },
         "bytes_per_row": {case: _bytes(run, case) for case in run.weights},
         "aims": [
@@ -68,12 +68,12 @@ def as_markdown(run: Run, pace: Pace, transport: str) -> str:
 
 
 def _heading(run: Run, pace: Pace, transport: str) -> str:
-    packages = ", ".join(f"{name} {number}" for name, number in _packages().items())
+    measured = ", ".join(f"{name} {number}" for name, number in packages().items())
     servers = ", ".join(f"{name} {number}" for name, number in sorted(run.versions.items()))
     lines = [
         f"# Benchmark of {dt.datetime.now(dt.UTC):%Y-%m-%d}",
         "",
-        f"Python {platform.python_version()}, {packages};",
+        f"Python {platform.python_version()}, {measured};",
         f"{servers}; Redis by {transport}; {os.cpu_count()} processors.",
         f"Medians of {pace.rounds} rounds in which the contestants took turns; only the ratios mean much elsewhere.",
     ]
@@ -90,14 +90,14 @@ def _times(run: Run, cases: Sequence[str], title: str, remark: str) -> str:
         if any(cells):
             rows.append([contestant.title, *cells])
     named = next(contestant.title for contestant in CONTESTANTS if contestant.name == measure)
-    table = _table([f"times {named} (µs)", *(_TITLES[case] for case in cases)], rows)
-    return f"## {title}\n\n{table}\n\n({remark[0].upper()}{remark[1:]}.)"
+    drawn = table([f"times {named} (µs)", *(_TITLES[case] for case in cases)], rows)
+    return f"## {title}\n\n{drawn}\n\n({remark[0].upper()}{remark[1:]}.)"
 
 
-def _cell(table: Mapping[str, Sequence[float]], name: str, measure: str) -> str:
-    if name not in table:
+def _cell(times: Mapping[str, Sequence[float]], name: str, measure: str) -> str:
+    if name not in times:
         return ""
-    return f"{ratio(table[name], table[measure]):.2f} ({median(table[name]):,.0f})"
+    return f"{ratio(times[name], times[measure]):.2f} ({median(times[name]):,.0f})"
 
 
 def _weights(run: Run) -> str:
@@ -106,8 +106,8 @@ def _weights(run: Run) -> str:
         if contestant.name in run.weights["get"] and contestant.name != "redis-get":
             found = [run.weights[case][contestant.name] for case in run.weights]
             rows.append([contestant.title, *(f"{w['bytes_per_row']:.0f}" for w in found)])
-    table = _table(["bytes in Redis per row", "500 single rows", "5 weeks of 50"], rows)
-    return f"## Memory\n\n{table}\n\n(MEMORY USAGE of every key in the contestant's database.)"
+    drawn = table(["bytes in Redis per row", "500 single rows", "5 weeks of 50"], rows)
+    return f"## Memory\n\n{drawn}\n\n(MEMORY USAGE of every key in the contestant's database.)"
 
 
 def _aims(run: Run) -> str:
@@ -116,14 +116,15 @@ def _aims(run: Run) -> str:
     for verdict in judged(run.microseconds, _bytes(run, "get")):
         value = "" if verdict.value is None else f"{verdict.value:.2f}"
         rows.append([verdict.aim.sentence, value, words[verdict.reached]])
-    return f"## Aims\n\n{_table(['aim', 'measured', 'verdict'], rows)}"
+    return f"## Aims\n\n{table(['aim', 'measured', 'verdict'], rows)}"
 
 
 def _bytes(run: Run, case: str) -> dict[str, float]:
     return {name: weight["bytes_per_row"] for name, weight in run.weights[case].items()}
 
 
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
+    """The versions of what is measured, of those that are installed."""
     found = {}
     for name in _PACKAGES:
         try:
@@ -133,7 +134,8 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, its columns as wide as they must be."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

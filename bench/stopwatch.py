@@ -21,7 +21,7 @@ from bench import readers
 from bench.contestants import HITS
 from bench.timetable import GROUPS, LESSONS_PER_GROUP
 
-__all__ = ["Stopwatch"]
+__all__ = ["Stopwatch", "versions"]
 
 _ROWS = 100  # distinct rows read in turn: enough that nobody serves the same bytes over and over
 _MISSES = 200
@@ -46,15 +46,7 @@ class Stopwatch:
 
     def versions(self) -> dict[str, str]:
         """What answers at the other end of this worker's connections."""
-        info: Any = self.redis.info("server")
-        name = "Valkey" if "valkey_version" in info else "Redis"
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SHOW server_version")
-            row = cursor.fetchone()
-        return {
-            name: info.get("valkey_version") or info["redis_version"],
-            "SQLite" if connection.vendor == "sqlite" else "PostgreSQL": str(row[0]).split(" ")[0],
-        }
+        return versions(self.redis)
 
     def answers(self, case: str) -> list[str]:
         """Each answer of a case in full, twice over, so that both what was stored and what is then served is seen."""
@@ -127,6 +119,19 @@ class Stopwatch:
             for lesson in self.arguments["save"][:calls]:
                 self.reader.answer("get", lesson.pk)
             self._place[case] = itertools.cycle(self.arguments[case])
+
+
+def versions(client: redis.Redis | None = None) -> dict[str, str]:
+    """What answers at the other end of this process's connections."""
+    info: Any = (client or redis.Redis.from_url(settings.REDIS_URL)).info("server")
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SHOW server_version")
+        row = cursor.fetchone()
+    return {
+        name: info.get("valkey_version") or info["redis_version"],
+        "SQLite" if connection.vendor == "sqlite" else "PostgreSQL": str(row[0]).split(" ")[0],
+    }
 
 
 def _timed(call: Callable[[Any], Any], arguments: list[Any]) -> float:

@@ -41,14 +41,29 @@ def _prepared() -> Any:
     import django
 
     django.setup()
+    job = json.loads(os.environ["BENCH_JOB"])
+    orders = _player(job) if "mix" in job else _stopwatch(job)
+    gc.collect()
+    gc.freeze()
+    return orders
+
+
+def _stopwatch(job: dict[str, Any]) -> Any:
     from bench.stopwatch import Stopwatch
     from bench.timetable import fill
 
     fill()
-    stopwatch = Stopwatch(json.loads(os.environ["BENCH_JOB"])["reader"])
-    gc.collect()
-    gc.freeze()
-    return stopwatch
+    return Stopwatch(job["reader"])
+
+
+def _player(job: dict[str, Any]) -> Any:
+    from bench.mix.plan import GROUPS
+    from bench.mix.player import Player
+    from bench.timetable import fill
+
+    if job["mix"]["process"] == 0:
+        fill(GROUPS)
+    return Player(job["reader"], **job["mix"])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import select
 import signal
@@ -11,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-__all__ = ["Gate", "Process", "die_with_parent"]
+__all__ = ["Gate", "Process", "Tally", "die_with_parent"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -83,3 +84,18 @@ class Gate:
         """Forget the gate."""
         os.close(self._read)
         os.close(self._write)
+
+
+class Tally:
+    """What forked children count, each in a place of its own, and all can see."""
+
+    def __init__(self, children: int) -> None:
+        self._counts = memoryview(mmap.mmap(-1, 8 * children)).cast("Q")
+
+    def add(self, child: int) -> None:
+        """(In the child of that number) count one more."""
+        self._counts[child] += 1
+
+    def total(self) -> int:
+        """What all of them have counted."""
+        return sum(self._counts)

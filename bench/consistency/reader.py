@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import traceback
+from collections.abc import Callable
 
 from django.db import transaction
 
@@ -20,15 +21,19 @@ _PLAIN = 12
 
 
 class Reader:
-    """``drowsy``: it rests up to so many seconds between two reads, so that it misses the beginning of a fault.
+    """``count`` is called after each read.
+
+    ``drowsy``: it rests up to so many seconds between two reads, so that it misses the beginning of a fault.
 
     ``naps``: bounds, in seconds, of the time it sleeps after every hundred reads, so that it misses whole faults.
     """
 
     def __init__(
-        self, subject: Plain, journal: Journal, seed: str, drowsy: float = 0, naps: tuple[float, float] | None = None
-    ) -> None:
+        self, subject: Plain, journal: Journal, seed: str, count: Callable[[], None], drowsy: float = 0,
+        naps: tuple[float, float] | None = None,
+    ) -> None:  # fmt: skip
         self.subject = subject
+        self.count = count
         self.journal = journal
         self.dice = random.Random(seed)
         self.drowsy = drowsy
@@ -59,6 +64,7 @@ class Reader:
         else:
             self.journal.note("read", read)
         self.steps += 1
+        self.count()
         if self.naps and self.steps % 100 == 0:
             time.sleep(self.dice.uniform(*self.naps))
         elif self.drowsy:

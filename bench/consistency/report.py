@@ -17,7 +17,8 @@ __all__ = ["as_data", "examples", "head", "line"]
 
 _COLUMNS = (
     "scenario", "what happened", "reads", "commits", "hit ratio", "stale", "uncommitted", "own write", "wrong at rest",
-    "errors", "oldest s", "of it since Redis was back", "worst read ms", "while away ms", "added ms", "verdict",
+    "errors", "oldest s", "of it since Redis was back", "worst read ms", "while away ms", "time-outs", "added ms",
+    "usually", "verdict",
 )  # fmt: skip
 
 
@@ -53,7 +54,8 @@ def line(outcome: Outcome, *, full: bool) -> str:
         outcome.scenario.title, happened, outcome.reads, outcome.commits, _share(outcome.hit_ratio), stale,
         counts["uncommitted"], counts["own"], len(outcome.wrong), len(outcome.errors), f"{outcome.verdicts.oldest:.2f}",
         f"{outcome.verdicts.longest:.2f}",
-        _ms(outcome.worst), _ms(outcome.worst_away), _ms(outcome.added_away, 1), verdict,
+        _ms(outcome.worst), _ms(outcome.worst_away), "" if outcome.worst_away is None else outcome.slow_away,
+        _ms(outcome.added_away, 1), _ms(outcome.added_usually, 1), verdict,
     )  # fmt: skip
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
@@ -91,6 +93,7 @@ def as_data(outcomes: Sequence[Outcome], seed: str, seconds: float) -> dict[str,
         "seconds": seconds,
         "outcomes": {
             outcome.scenario.name: {
+                "hit_ratio": outcome.hit_ratio,
                 **{
                     name: value
                     for name, value in asdict(outcome).items()

@@ -14,11 +14,15 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from bench.consistency.journal import Journal
 from bench.consistency.operations import OPERATIONS, Touched
-from bench.consistency.processes import Gate, Process
+from bench.consistency.processes import Gate, Process, Tally
 from bench.consistency.subjects import PLAIN, Plain
 from bench.consistency.workload import asked
 
 __all__ = ["Writer", "WriterPost"]
+
+#: How much is read, by all readers, between two steps of a writer; and the seconds it waits for that at most.
+READS = 40
+LONGEST_REST = 0.5
 
 _DEADLOCK = "40P01"
 _PLANS = ("autocommit", "atomic", "savepoint", "rollback")
@@ -32,16 +36,18 @@ class UndoneError(Exception):
 class Writer:
     """``life``: bounds, in seconds, of the time after which it kills itself (kill -9) right after a COMMIT.
 
-    ``reads``: False for a process that only writes, as many workers of a queue do.
+    ``reads``: False for a process that only writes, as many workers of a queue do. ``tally`` has the readers' steps.
     """
 
     def __init__(
-        self, subject: Plain, journal: Journal, seed: str, life: tuple[float, float] | None, *, reads: bool = True
-    ) -> None:
+        self, subject: Plain, journal: Journal, seed: str, life: tuple[float, float] | None, tally: Tally, *,
+        reads: bool = True,
+    ) -> None:  # fmt: skip
         self.subject = subject
         self.journal = journal
         self.dice = random.Random(seed)
         self.end = time.monotonic() + self.dice.uniform(*life) if life else inf
+        self.tally = tally
         self.reads = reads
         self.steps = 0
         self.tag = ""
@@ -50,9 +56,16 @@ class Writer:
         """Write until the time is over, then stay: what this process owes Redis it pays while it waits."""
         self.subject.prepare(self.journal)
         while time.monotonic() < until:
+            read = self.tally.total()
             self._step()
             time.sleep(self.dice.uniform(0.02, 0.06))
+            self._let_read(read + READS, min(until, time.monotonic() + LONGEST_REST))
         gate.wait(patience)
+
+    def _let_read(self, enough: int, end: float) -> None:
+        """Wait for the readers where the machine is slow: else it would decide how much is written for each read."""
+        while self.tally.total() < enough and time.monotonic() < end:
+            time.sleep(0.005)
 
     def _step(self) -> None:
         self.steps += 1

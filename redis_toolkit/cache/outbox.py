@@ -181,6 +181,8 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
     the id of its open transaction, if that has written.
     """
     alias, looks = connection.alias, _next_look
+    # What is committed after this look read waits for the next: a look that takes long must not put that off.
+    began = monotonic()
     try:
         # Inside the caller's transaction nothing is tried that might fail, for that would end it.
         rows = _read(connection, reads_latest=reads_latest and (not is_open or alias in _readable))
@@ -200,7 +202,7 @@ def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, i
         _log.warning("The outbox of %s could not be read.", alias, exc_info=True)
         over = []
     _dropped[alias] = set(over)
-    looks[alias] = monotonic() + settings.OUTBOX_INTERVAL
+    looks[alias] = began + settings.OUTBOX_INTERVAL
     return True
 
 

@@ -44,7 +44,9 @@ def marked(redis_client: Any) -> Callable[[], set[str]]:
     def look() -> set[str]:
         keys = list(redis_client.scan_iter("rt:s:*", count=10_000))
         values = redis_client.mget(keys) if keys else []
-        return {key.decode().split(":", 3)[3] for key, value in zip(keys, values, strict=True) if value[:1] == b"m"}
+        # (One that is gone by now ran out in between.)
+        found = [key for key, value in zip(keys, values, strict=True) if value is not None and value[:1] == b"m"]
+        return {key.decode().split(":", 3)[3] for key in found}
 
     return look
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -168,6 +168,27 @@ def test_a_write_while_another_thread_looks(term, monkeypatch):
     assert outbox.is_due(term.alias)
     asked(term, term.cached)
     assert not outbox.is_due(term.alias)
+
+
+def test_a_look_that_takes_long_does_not_put_off_the_next(term, monkeypatch):
+    """What is committed while a process looks is seen OUTBOX_INTERVAL after that look began, not after it ended."""
+    old = asked(term, term.cached)
+    read = outbox._read
+    with ExitStack() as later:
+
+        def slowly(*args: Any, **how: Any) -> Any:
+            monkeypatch.setattr(outbox, "_read", read)
+            found = read(*args, **how)
+            with unheard():
+                save(term)
+            later.enter_context(travel(6))
+            return found
+
+        monkeypatch.setattr(outbox, "_read", slowly)
+        outbox.expect()
+        assert asked(term, term.cached) == old
+        later.enter_context(travel(4.5))
+        assert asked(term, term.cached) == asked(term, term.plain(Lesson)) != old
 
 
 def test_a_transaction_that_is_rolled_back(term):
