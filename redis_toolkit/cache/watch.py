@@ -23,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import rehearsals
 from redis_toolkit.cache.changes import Change, change_of
+from redis_toolkit.cache.locks import can_lock, read_locked
 from redis_toolkit.cache.schemas import Schemas
 from redis_toolkit.cache.snapshots import Snapshots
 from redis_toolkit.cache.statements import analyse, may_write
@@ -88,7 +89,7 @@ class Watch:
 
     def _perform(self, change: Change, call: Call, context: dict[str, Any], text: str) -> Any:
         connection: BaseDatabaseWrapper = context["connection"]
-        if change.locks and not (self._can_lock(connection, text) and self._has_columns(change, connection)):
+        if change.locks and not (can_lock(connection, text) and self._has_columns(change, connection)):
             change = change.coarse()
         if is_open(connection):
             self._mark_and_lock(change, connection)
@@ -157,22 +158,9 @@ class Watch:
         if change.complete or not change.locks:
             current.mark(watched, change.names)
         if change.locks and change.table is not None:
-            rows = _read_locked(change, connection)
+            rows = read_locked(change, connection)
             name = change.table.name
             current.mark(watched, {**change.names, name: change.names[name] | change.names_of_rows(rows)})
-
-    def _can_lock(self, connection: BaseDatabaseWrapper, text: str) -> bool:
-        if connections[self.alias] is not connection:
-            return False
-        if connection.vendor != "sqlite":
-            return bool(connection.features.has_select_for_update)
-        # SQLite locks the database when a transaction begins, if it is told to; then what we read stays true. Under
-        # RETURNING a transaction of our own could not be committed: the cursor is still open.
-        if getattr(connection, "transaction_mode", None) not in {"IMMEDIATE", "EXCLUSIVE"}:
-            return False
-        return (
-            connection.in_atomic_block and connection.commit_on_exit if is_open(connection) else "RETURNING" not in text
-        )
 
     def _has_columns(self, change: Change, connection: BaseDatabaseWrapper) -> bool:
         return not Watch.migrating and change.table is not None and not self._schemas.lacks(change.table, connection)
@@ -267,24 +255,6 @@ class Watch:
     def may_fill(self, connection: BaseDatabaseWrapper) -> bool:
         """Whether what ``connection`` reads now is what was last committed, so that others may be given it."""
         return self._snapshots.sees_latest(connection)
-
-
-def _read_locked(change: Change, connection: BaseDatabaseWrapper) -> Sequence[Sequence[Any]]:
-    table = change.table
-    if table is None or table.pk is None:
-        return []
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(column) for column in table.read)
-    marks = ", ".join(["%s"] * len(change.keys))
-    sql = f"SELECT {columns} FROM {quote(table.name)} WHERE {quote(table.pk.columns[0])} IN ({marks})"  # noqa: S608 - names are the model's, quoted
-    if connection.features.has_select_for_update:
-        # As strong as the statement's own lock: a weaker one, made stronger later, would be a way to deadlocks.
-        no_key = connection.features.has_select_for_no_key_update and not change.removes
-        sql += " " + connection.ops.for_update_sql(no_key=no_key)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, change.keys)
-        rows: Sequence[Sequence[Any]] = cursor.fetchall()
-    return rows
 
 
 def _text_of(sql: Any, connection: BaseDatabaseWrapper) -> str:

@@ -25,7 +25,7 @@ def marks(patch: Patch) -> None:
 
 def row_lock(patch: Patch) -> None:
     """Old values are read without a lock."""
-    patch.setattr(watch, "_read_locked", _read_unlocked)
+    patch.setattr(watch, "read_locked", _read_unlocked)
 
 
 def old_values(patch: Patch) -> None:
