@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from redis_toolkit.core import keys
-from redis_toolkit.core.connections import Link, pack
+from redis_toolkit.core import keys, keyspaces
+from redis_toolkit.core.connections import Link
 
 __all__ = ["purge"]
 
 #: The rooms of keys that hold answers: of functions, of queries, rows.
 _ANSWERS: Final = frozenset({"f", "q", "r"})
-#: How many keys the server looks at for one SCAN.
-_STEP: Final = 1000
 
 
 def purge(target: Link) -> int:
@@ -23,13 +21,9 @@ def purge(target: Link) -> int:
     # Stamps stay. 1. a writer marks  2. its mark is deleted  3. a reader makes a new token, and stores the old row
     # 4. the writer commits and dies: the old row is served until its ttl. An answer, on the other hand, is nobody's to
     # rely on: who stores one while we are at work does so under stamps that stand. Stamps run out by themselves.
-    gone, cursor = 0, "0"
-    while True:
-        found: list[bytes]
-        at, found = target.ask(pack(("SCAN", cursor, "MATCH", keys.pattern(), "COUNT", _STEP)))
-        commands = [pack(("UNLINK", key)) for key in found if keys.room_of(key.decode("utf-8", "replace")) in _ANSWERS]
-        if commands:
-            gone += sum(target.ask_many(b"".join(commands), len(commands)))
-        cursor = at.decode()
-        if cursor == "0":
-            return gone
+    found = keyspaces.scan(target, keys.pattern())
+    return keyspaces.drop(target, ([key for key in batch if _is_answer(key)] for batch in found))
+
+
+def _is_answer(key: bytes) -> bool:
+    return keys.room_of(key.decode("utf-8", "replace")) in _ANSWERS

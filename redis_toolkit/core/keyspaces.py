@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from redis_toolkit.core.connections import Link, pack
 
@@ -26,6 +26,11 @@ def scan(link: Link, pattern: str) -> Iterator[list[bytes]]:
             return
 
 
-def drop(link: Link, pattern: str) -> int:
-    """Delete the keys that match ``pattern``; the number of those that were there. Raises StoreUnavailable."""
-    return sum(int(link.ask(pack(("UNLINK", *found)))) for found in scan(link, pattern))
+def drop(link: Link, keys: Iterable[list[bytes]]) -> int:
+    """Delete batches of keys; the number of those that were there. Raises StoreUnavailable."""
+    gone = 0
+    for batch in filter(None, keys):
+        # One command for each, which on a Cluster may lie in different slots.
+        commands = [pack(("UNLINK", key)) for key in batch]
+        gone += sum(link.ask_many(b"".join(commands), len(commands)))
+    return gone

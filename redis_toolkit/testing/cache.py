@@ -87,7 +87,7 @@ def _keyspace(*, is_promised: bool) -> Iterator[str]:
 
 def _drop_keys() -> None:
     with suppress(StoreUnavailable):
-        keyspaces.drop(link(), keys.pattern())
+        keyspaces.drop(link(), keyspaces.scan(link(), keys.pattern()))
 
 
 def _begin_afresh(*, is_promised: bool) -> bool:
