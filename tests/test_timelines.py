@@ -37,8 +37,8 @@ def rules_of(path: str, test: str) -> set[str]:
     decorators = functions(path)[test].decorator_list
     names = [node.id for each in decorators for node in ast.walk(each) if isinstance(node, ast.Name)]
     trees = [*decorators, *(lists[name] for name in names if name in lists)]
-    constants = [node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    return {each for each in constants if isinstance(each, str)} & RULES.keys()
+    words = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return {rule for rule in RULES if rule in words}
 
 
 def test_drawings_are_lined_up():

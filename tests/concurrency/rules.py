@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.db.models import Model
 
-from redis_toolkit.cache import bulk, changes, debts, outbox, reading, transactions, watch
+from redis_toolkit.cache import bulk, changes, debts, outbox, reading, stamps, transactions, watch
 from redis_toolkit.cache.reading import Reader
 from redis_toolkit.core.connections import Link, pack
 from redis_toolkit.core.lanes import Lane
+from redis_toolkit.core.scripts import run
 
 __all__ = ["RULES", "leave_out"]
 
@@ -66,6 +67,15 @@ def snapshots(patch: Patch) -> None:
     patch.setattr(watch.Watch, "may_fill", lambda *_: True)
 
 
+def lingering(patch: Patch) -> None:
+    """Marks go at the commit, however far replicas lag behind it."""
+
+    def unmark(link: Link, names: Sequence[str], transaction: bytes) -> None:
+        run(link, [stamps._UNMARK.call(name, transaction, 0) for name in names])
+
+    patch.setattr(transactions, "unmark", unmark)
+
+
 def server_run(patch: Patch) -> None:
     """All runs of all servers are one."""
     patch.setattr(Lane, "identify", lambda lane: setattr(lane, "run", bytes(8)))
@@ -80,7 +90,8 @@ def outage_kept(patch: Patch) -> None:
 RULES: dict[str, Callable[[Patch], None]] = {
     rule.__name__: rule
     for rule in (
-        marks, row_lock, old_values, missing_rows, stamps_first, lost_marks, own_writes, snapshots, server_run, outage_kept,
+        marks, row_lock, old_values, missing_rows, stamps_first, lost_marks, own_writes, snapshots, lingering, server_run,
+        outage_kept,
     )
 }  # fmt: skip
 
