@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hiredis
@@ -108,6 +108,19 @@ class Link:
             if isinstance(answer, hiredis.ReplyError):
                 self._refuse(answer)
         return answers
+
+    def scan(self, pattern: str, count: int = 1000) -> Iterator[list[bytes]]:
+        """The keys that match ``pattern``, page by page and in no order; the server looks at ``count`` keys for each.
+
+        A key that is there all the time comes at least once, and twice if the server moves it. Raises as
+        :meth:`ask_many`.
+        """
+        cursor = b"0"
+        while True:
+            cursor, page = self.ask(pack(("SCAN", cursor, "MATCH", pattern, "COUNT", count)))
+            yield page
+            if cursor == b"0":
+                return
 
     def _fresh(self, lane: Lane | None) -> Lane:
         """A connection on which a command is sent once or not at all: one that is seen to be open."""

@@ -13,7 +13,18 @@ from urllib.parse import quote, unquote
 
 from redis_toolkit.conf import settings
 
-__all__ = ["LONGEST_PART", "below", "digest", "escape", "make", "pattern", "split", "tagged", "unescape"]
+__all__ = [
+    "LONGEST_PART",
+    "below",
+    "digest",
+    "escape",
+    "make",
+    "parts_of",
+    "pattern",
+    "split",
+    "tagged",
+    "unescape",
+]
 
 #: Longest part in characters after escaping; a longer one is replaced by ``~`` and its digest.
 LONGEST_PART = 96
@@ -57,6 +68,12 @@ def split(key: str, parts: int) -> tuple[str, str]:
     """Undo :func:`below`: the stem of ``key``, which :func:`make` made of ``parts`` parts, and the name, or ``""``."""
     pieces = key[len(settings.PREFIX) :].split(":", parts + 2)
     return settings.PREFIX + ":".join(pieces[: parts + 2]), "".join(pieces[parts + 2 :])
+
+
+def parts_of(key: str) -> list[str]:
+    """Undo :func:`make`: the room of ``key`` and its parts; nothing for a key of another project."""
+    stem = settings.PREFIX + ":"
+    return key[len(stem) :].split(":") if key.startswith(stem) else []
 
 
 def tagged(room: str, tag: str, *parts: str) -> str:

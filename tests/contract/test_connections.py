@@ -511,3 +511,13 @@ def test_all_threads_share_one_link():
         thread.join(PATIENCE)
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
+
+
+def test_a_scan_lists_every_key(redis_client):
+    """`Link.scan` gives each of 3,000 keys of its pattern, in pages, and none of another's."""
+    redis_client.mset({f"rt:x:{at}": at for at in range(3000)})
+    redis_client.mset({f"other:{at}": at for at in range(300)})
+    pages = list(link().scan("rt:x:*", 100))
+    assert len(pages) > 10
+    assert {key for page in pages for key in page} == {b"rt:x:%d" % at for at in range(3000)}
+    assert link().ask(PING) == b"PONG"
