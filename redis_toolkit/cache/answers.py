@@ -74,8 +74,7 @@ def rows(queryset: Any) -> list[Any]:
         with transcripts.listening(source.read) as heard:
             found, payload, error = pack_rows(shape, execute(queryset.traced_query(), source.read), source.read)
         stamps, brief = _complete(location, len(found))
-        columns = [column.expression for column in shape.codec.columns] if heard else ()
-        transcript = transcripts.of_rows(heard, queryset, location, source, columns, len(found))
+        transcript = transcripts.of_rows(heard, queryset, location, source, shape.codec.columns, len(found))
         return Loaded(_finish(queryset, shape, source.read, found), payload, stamps, error, brief, transcript)
 
     answer: list[Any] = _ask("rows", queryset, location, source, shape.codec.fingerprint, read, load)
@@ -99,24 +98,10 @@ def value(kind: str, queryset: Any, compute: Callable[[], Any], *further: Any) -
             payload = encode_value(answer)
         except CodecError as error:
             return Loaded(answer, None, error=error)
-        if kind == "aggregate":
-            expressions = _named(list(answer), further) if heard else {}
-            transcript = transcripts.of_aggregates(heard, queryset, location, source, expressions)
-        else:
-            transcript = transcripts.of_number(kind, heard, queryset, location, source)
+        transcript = transcripts.of_value(heard, kind, queryset, location, source, answer, further)
         return Loaded(answer, payload, transcript=transcript)
 
     return _ask(kind, queryset, location, source, NO_COLUMNS, read, load)
-
-
-def _named(names: list[str], further: Sequence[Any]) -> dict[str, Any]:
-    """The expressions of an aggregate by ``names``: ``further`` has the names that were given, then all expressions."""
-    given = [each for each in further if isinstance(each, str)]
-    expressions = [each for each in further if not isinstance(each, str)]
-    unnamed = expressions[: len(expressions) - len(given)]
-    known = dict(zip(given, expressions[len(unnamed) :], strict=True))
-    known |= {each.default_alias: each for each in unnamed}
-    return {name: known[name] for name in names}
 
 
 def _ask(

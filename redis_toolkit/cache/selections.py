@@ -55,6 +55,7 @@ class _StandIn(Expression):
 
 _READERS: Final[dict[str, Any]] = {
     "column": lambda target, output=None: Col(target.model._meta.db_table, target, output),
+    "column as usual": lambda field: field.get_col(field.model._meta.db_table),
     "columns": lambda field: field.get_col(field.model._meta.db_table),
     "expression": _StandIn,
 }
@@ -62,14 +63,24 @@ _READERS: Final[dict[str, Any]] = {
 
 def _write(expression: Any, vendor: str) -> list[Any]:
     if type(expression) is Col:
-        fields = [expression.target]
-        if expression.output_field is not expression.target:
-            fields.append(expression.output_field)
-        return ["column", "", *(_written_field(field, of_a_model=True) for field in fields)]
+        return _write_column(expression.target, expression.output_field)
     if type(expression) is ColPairs:
+        if list(expression.targets) != list(getattr(expression.output_field, "fields", ())):
+            # A relation by several columns, which is no composite key.
+            raise Unwritable(expression)
         return ["columns", "", _written_field(expression.output_field, of_a_model=True)]
     _refuse(expression, vendor)
     return ["expression", type(expression).__name__, _written_field(expression.output_field)]
+
+
+def _write_column(target: Any, output: Any) -> list[Any]:
+    written = _written_field(target, of_a_model=True)
+    if output is target:
+        return ["column", "", written]
+    if output is target.get_col(target.model._meta.db_table).output_field:
+        # A foreign key read as what it refers to; a generated column, whose own output field belongs to no model.
+        return ["column as usual", "", written]
+    return ["column", "", written, _written_field(output, of_a_model=True)]
 
 
 def _refuse(expression: Any, vendor: str) -> None:
@@ -106,9 +117,10 @@ def _written_field(field: Any, *, of_a_model: bool = False) -> list[Any]:
         if model._meta.get_field(field.name) is not field:
             raise Unwritable(field)
         return [model._meta.label_lower, field.name]
+    if of_a_model or not type(field).__module__.startswith("django."):
+        raise Unwritable(field)
     path, args, keywords = field.deconstruct()[1:]
-    plain = not args and all(type(value) in _PLAIN for value in keywords.values())
-    if of_a_model or not plain or not type(field).__module__.startswith("django."):
+    if args or not all(type(value) in _PLAIN for value in keywords.values()):
         raise Unwritable(field)
     return [path, keywords]
 

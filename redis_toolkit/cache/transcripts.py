@@ -10,13 +10,15 @@ that depends on the order in which rows are added up, anything that reads its va
 
 from __future__ import annotations
 
+import logging
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Final, NamedTuple, cast
+from functools import wraps
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, cast
 
-from django.core.exceptions import FieldError, ImproperlyConfigured
+from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured
 from django.core.signing import Signer
 from django.db import connections
 from django.utils.crypto import constant_time_compare
@@ -26,7 +28,7 @@ from redis_toolkit.cache.locations import Location
 from redis_toolkit.cache.reading import Source
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
-from redis_toolkit.core.codecs import decode_value, encode_value
+from redis_toolkit.core.codecs import Column, decode_value, encode_value
 from redis_toolkit.exceptions import CodecError
 
 __all__ = [
@@ -35,9 +37,8 @@ __all__ = [
     "Transcript",
     "entry_key",
     "listening",
-    "of_aggregates",
-    "of_number",
     "of_rows",
+    "of_value",
     "read",
     "seal",
 ]
@@ -60,6 +61,12 @@ _UNSETTLED: Final = re.compile(
     r"|\bOVER ?\(|\bDISTINCT ON\b",
     re.IGNORECASE,
 )
+
+_log = logging.getLogger("redis_toolkit.cache")
+#: What may be raised where Django or a project keeps other things in a query than were thought of here.
+_SURPRISES: Final = (
+    AttributeError, FieldDoesNotExist, FieldError, ImproperlyConfigured, LookupError, TypeError, ValueError,
+)  # fmt: skip
 
 Heard = list[tuple[Any, Any]]
 
@@ -108,54 +115,75 @@ def _listening(alias: str) -> Iterator[Heard]:
 
 # Writing
 
+P = ParamSpec("P")
+Written = tuple[str, bytes] | None
 
+
+def _harmless(write: Callable[Concatenate[Heard, P], Written]) -> Callable[Concatenate[Heard | None, P], Written]:
+    """Write nothing if nothing was heard, and nothing where a query holds what is not expected: the read goes on."""
+
+    @wraps(write)
+    def written(heard: Heard | None, /, *args: P.args, **kwargs: P.kwargs) -> Written:
+        if not heard:
+            return None
+        try:
+            return write(heard, *args, **kwargs)
+        except (CodecError, selections.Unwritable):
+            return None
+        except _SURPRISES as surprise:
+            _log.info("The question of an answer was not written down: %s", str(surprise))
+            return None
+
+    return written
+
+
+@_harmless
 def of_rows(
-    heard: Heard | None, queryset: Any, location: Location, source: Source, columns: Sequence[Any], found: int
-) -> tuple[str, bytes] | None:
+    heard: Heard, queryset: Any, location: Location, source: Source, columns: Iterable[Column], found: int
+) -> Written:
     """The key and the bytes of the transcript of a list of ``found`` rows; None if there is to be none."""
-    if not heard:
-        return None
     query = queryset.traced_query()
     is_ordered = _is_totally_ordered(query)
     # A slice that was not filled, as that of get() mostly is not, has all rows there are.
     is_whole = not query.low_mark and query.high_mark is not None and found < query.high_mark
     slices = 1 if query.is_sliced and (is_ordered or is_whole) else 0
-    return _written("rows", heard, queryset, location, source, columns, (), slices, is_ordered=is_ordered)
+    selected = [column.expression for column in columns]
+    return _written("rows", heard, queryset, location, source, selected, (), slices, is_ordered=is_ordered)
 
 
-def of_number(
-    kind: str, heard: Heard | None, queryset: Any, location: Location, source: Source
-) -> tuple[str, bytes] | None:
-    """The same for a count, or for whether anything exists: which rows a slice takes does not matter to them."""
-    if not heard:
-        return None
-    slices = 1 if kind == "exists" or queryset.traced_query().is_sliced else 0
-    return _written(kind, heard, queryset, location, source, (), (), slices)
+@_harmless
+def of_value(
+    heard: Heard, kind: str, queryset: Any, location: Location, source: Source, answer: Any, further: Sequence[Any]
+) -> Written:
+    """The same for aggregates, a count, or whether anything exists.
 
-
-def of_aggregates(
-    heard: Heard | None, queryset: Any, location: Location, source: Source, expressions: Mapping[str, Any]
-) -> tuple[str, bytes] | None:
-    """The same for aggregates, by name in the order of the answer."""
-    if not heard:
-        return None
+    ``further``: the names and the expressions of aggregates, as :func:`~redis_toolkit.cache.answers.value` is given.
+    """
+    query = queryset.traced_query()
+    if kind != "aggregate":
+        # Which rows a slice takes matters to neither.
+        slices = 1 if kind == "exists" or query.is_sliced else 0
+        return _written(kind, heard, queryset, location, source, (), (), slices)
     # As Query.get_aggregation() does, on a copy: it adds joins.
-    query = queryset.traced_query().clone()
-    try:
-        columns = [
-            expression.resolve_expression(query, allow_joins=True, reuse=None, summarize=True)
-            for expression in expressions.values()
-        ]
-        return _written("aggregate", heard, queryset, location, source, columns, list(expressions), 0)
-    except (FieldError, TypeError, ValueError):
-        # One that builds on another, say. The answer is the caller's whatever becomes of its transcript.
-        return None
+    copy = query.clone()
+    named = _named(further)
+    selected = [named[name].resolve_expression(copy, allow_joins=True, reuse=None, summarize=True) for name in answer]
+    return _written(kind, heard, queryset, location, source, selected, list(answer), 0)
+
+
+def _named(further: Sequence[Any]) -> dict[str, Any]:
+    """Expressions by their names: those that were given come first, then all expressions, the unnamed before."""
+    given = [each for each in further if isinstance(each, str)]
+    expressions = [each for each in further if not isinstance(each, str)]
+    unnamed = expressions[: len(expressions) - len(given)]
+    named = dict(zip(given, expressions[len(unnamed) :], strict=True))
+    return named | {each.default_alias: each for each in unnamed}
 
 
 def _written(  # noqa: PLR0913, PLR0917 - what is written down
     kind: str, heard: Heard, queryset: Any, location: Location, source: Source, columns: Sequence[Any],
     names: Sequence[str], slices: int, *, is_ordered: bool = False,
-) -> tuple[str, bytes] | None:  # fmt: skip
+) -> Written:  # fmt: skip
     connection = connections[source.logical]
     (sql, params), *more = heard
     # Something of the project's own ran as well, or a database of another kind was asked than would be asked again.
@@ -166,12 +194,9 @@ def _written(  # noqa: PLR0913, PLR0917 - what is written down
     label = queryset.model._meta.label_lower
     _, place, digest = keys.parts_of(location.key)
     key = keys.make(ROOM, place, label, digest)
-    try:
-        selected = selections.write(columns, connection.vendor)
-        spoken = [_spoken(param, connection) for param in params or ()]
-        data = seal(key, Transcript(kind, label, sql, spoken, selected, list(names), list(location.stamps), is_ordered))
-    except (CodecError, selections.Unwritable, ImproperlyConfigured):
-        return None
+    selected = selections.write(columns, connection.vendor)
+    spoken = [_spoken(param, connection) for param in params or ()]
+    data = seal(key, Transcript(kind, label, sql, spoken, selected, list(names), list(location.stamps), is_ordered))
     return (key, data) if len(data) <= _MOST_BYTES else None
 
 
@@ -200,7 +225,7 @@ def _is_totally_ordered(query: Any) -> bool:
         # A row may come more than once by a relation that leads to many.
         if query.alias_refcount.get(alias) and relation is not None and not _leads_to_one(relation):
             return False
-    order = query.order_by or (options.ordering if query.default_ordering else ())
+    order = query.order_by or (query.default_ordering and options.ordering) or ()
     unique = {"pk"} | {
         name
         for field in options.concrete_fields

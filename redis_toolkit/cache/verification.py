@@ -178,7 +178,7 @@ class Verifier:
                 return Finding(Outcome.EQUAL, specimen.key, specimen.model)
             self._hear_of_writes(alias)
             after = self._read([specimen.key, *specimen.stamps])
-            if after == before and self._body(specimen, after) is not None:
+            if after[0] == before[0] and self._body(specimen, after) is not None:
                 stamps, about = tuple(specimen.stamps), specimen.about
                 return Finding(Outcome.DIFFERENT, specimen.key, specimen.model, difference, stamps=stamps, about=about)
         return Finding(Outcome.CHANGED, specimen.key, specimen.model)

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Avg, Count, Exists, F, Max, Min, OuterRef, Q, Subquery, Sum, Window
 from django.db.models.functions import ExtractMonth, Lower, RowNumber, TruncMonth
 
-from redis_toolkit.cache import cached
+from redis_toolkit.cache import cached, transcripts
 from redis_toolkit.core import keys
 from tests.app.models import Badge, Cafe, Chair, EarlyLesson, Event, Lesson, Place, Room, Student
 from tests.integration.cache.term import Term
@@ -449,3 +449,18 @@ def test_a_student(term: Term) -> None:
     """A model without a cached manager of its own has no rows to compare."""
     assert verify("--model", "app.Student") == Report(0, [], {}, 0)
     assert Student.objects.using(term.alias).count() == 2
+
+
+def test_a_query_that_holds_what_nobody_thought_of(term: Term, monkeypatch: Any, caplog: Any) -> None:
+    """Whatever goes wrong in writing a question down, the caller has his answer, it is cached, and the log tells of it."""
+
+    def surprised(*_: Any, **__: Any) -> Any:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr(transcripts, "_written", surprised)
+    with caplog.at_level("INFO", "redis_toolkit.cache"):
+        assert len(term.cached.filter(group=term.groups[0])) == 1
+        assert term.cached.filter(group=term.groups[0]).count() == 1
+        assert term.cached.aggregate(n=Count("pk")) == {"n": 10}
+    assert caplog.messages == ["The question of an answer was not written down: nobody thought of this"] * 3
+    assert verify() == Report(0, [], {}, 3)

@@ -141,3 +141,9 @@ def test_nothing_is_heard_without_a_share(settings):
                 heard += statements is not None
         assert heard == wanted
     assert Lesson._meta.label_lower == "app.lesson"
+
+
+def test_an_ordering_of_none(monkeypatch):
+    """A model may say that it has no order by None."""
+    monkeypatch.setattr(Room._meta, "ordering", None)
+    assert transcripts._is_totally_ordered(q(Room).query) is False
