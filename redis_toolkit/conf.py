@@ -32,6 +32,10 @@ def _share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 0.9
 
 
+def _fraction(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
@@ -188,6 +192,13 @@ class Settings:
         "Payloads above this many bytes are compressed (zlib). None: never.",
         must="None or a whole number of bytes, 1 or more",
         valid=_size_or_none,
+    )
+    VERIFY_SAMPLE = Setting(
+        0.01,
+        "Share of stored query answers (lists, counts) that get a transcript of their question beside them, by which"
+        " `redis_verify` asks it again. The transcript holds the values that were filtered by. 0: none.",
+        must="a number from 0 to 1",
+        valid=_fraction,
     )
     CONNECT_TIMEOUT = Setting(
         0.25,

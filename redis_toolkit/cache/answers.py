@@ -16,6 +16,7 @@ from django.db.models.query import (
     ValuesListIterable,
 )
 
+from redis_toolkit.cache import transcripts
 from redis_toolkit.cache.databases import logical_name, primary_of
 from redis_toolkit.cache.instances import link_known
 from redis_toolkit.cache.locations import Location, locate
@@ -70,9 +71,11 @@ def rows(queryset: Any) -> list[Any]:
         return _finish(queryset, shape, source.read, read_rows(shape, payload or b"", source.read))
 
     def load() -> Loaded:
-        found, payload, error = pack_rows(shape, execute(queryset.traced_query(), source.read), source.read)
+        with transcripts.listening(source.read) as heard:
+            found, payload, error = pack_rows(shape, execute(queryset.traced_query(), source.read), source.read)
         stamps, brief = _complete(location, len(found))
-        return Loaded(_finish(queryset, shape, source.read, found), payload, stamps, error, brief)
+        transcript = transcripts.of_rows(heard, queryset, location, source, shape.codec.columns, len(found))
+        return Loaded(_finish(queryset, shape, source.read, found), payload, stamps, error, brief, transcript)
 
     answer: list[Any] = _ask("rows", queryset, location, source, shape.codec.fingerprint, read, load)
     return answer
@@ -89,12 +92,14 @@ def value(kind: str, queryset: Any, compute: Callable[[], Any], *further: Any) -
         return decode_value(payload or b"")
 
     def load() -> Loaded:
-        with queryset.keeping_trace():
+        with queryset.keeping_trace(), transcripts.listening(source.read) as heard:
             answer = compute()
         try:
-            return Loaded(answer, encode_value(answer))
+            payload = encode_value(answer)
         except CodecError as error:
             return Loaded(answer, None, error=error)
+        transcript = transcripts.of_value(heard, kind, queryset, location, source, answer, further)
+        return Loaded(answer, payload, transcript=transcript)
 
     return _ask(kind, queryset, location, source, NO_COLUMNS, read, load)
 

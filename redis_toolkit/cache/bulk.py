@@ -93,8 +93,7 @@ class _Bulk:
             payload, error = payloads.get(key, (None, None))
             loaded = Loaded(None, payload, len(place.stamps) - 1 if key in payloads else None, error)
             under = [now[stamp] for stamp in place.stamps]
-            command = reader.entry(place.key, fingerprint, run, under, loaded, self._ttl, took)
-            commands += [] if command is None else [command]
+            commands += reader.entry(place.key, fingerprint, run, under, loaded, self._ttl, took)
         reader.store(commands)
         return found, "miss"
 

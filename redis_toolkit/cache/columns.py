@@ -18,7 +18,7 @@ from django.db.models import Field
 
 from redis_toolkit.core.keys import digest
 
-__all__ = ["Namer", "namer_of", "plain_type", "stored_field"]
+__all__ = ["Namer", "namer_of", "plain_type", "stored_field", "value_named"]
 
 #: A value as a part of a stamp's name. Raises ValueError or TypeError for what the column cannot hold.
 Namer = Callable[[Any], str]
@@ -109,3 +109,19 @@ def namer_of(field: Field[Any, Any], vendor: str) -> Namer | None:
         return None
     length = getattr(stored, "max_length", None)
     return _text_within(length) if namer is _text and isinstance(stored, models.CharField) and length else namer
+
+
+def value_named(field: Field[Any, Any], written: str) -> Any:
+    """The value that is written so in the name of a stamp. Raises ValueError for text, of which only a digest is."""
+    read = _FROM_NAMES.get(plain_type(field) or type(None))
+    if read is None:
+        raise ValueError(written)
+    return read(written)
+
+
+_FROM_NAMES: Final[dict[type, Callable[[str], Any]]] = {
+    int: int,
+    bool: lambda written: bool(int(written)),
+    UUID: UUID,
+    datetime.date: datetime.date.fromisoformat,
+}

@@ -25,7 +25,7 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.codecs import pack, unpack
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["MAX_STAMPS", "Body", "build", "open_entry"]
+__all__ = ["MAX_STAMPS", "Body", "build", "open_entry", "peek"]
 
 _VERSION: Final = b"\x01"
 _COMPRESSED: Final = 1
@@ -84,3 +84,10 @@ def open_entry(entry: bytes, fingerprint: bytes, run: bytes, stamps: list[bytes 
     if flags & _COMPRESSED:
         payload = bytes(unpack(payload, True, settings.MAX_ENTRY_BYTES * 64))
     return Body(payload, built, took)
+
+
+def peek(entry: bytes, fingerprint: bytes) -> Body | None:
+    """The body of ``entry``, valid or not; None if it is of other columns. Raises CodecError as :func:`open_entry`."""
+    tokens_end = _TOKENS_AT + (entry[_COUNT_AT] if len(entry) > _COUNT_AT else 0) * TOKEN_SIZE
+    tokens: list[bytes | None] = [entry[at : at + TOKEN_SIZE] for at in range(_TOKENS_AT, tokens_end, TOKEN_SIZE)]
+    return open_entry(entry, fingerprint, entry[_RUN_AT:_COUNT_AT], tokens)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from redis_toolkit.cache import transcripts
 from redis_toolkit.core import keys, keyspaces
 from redis_toolkit.core.connections import Link
 
 __all__ = ["purge"]
 
-#: The rooms of keys that hold answers: of functions, of queries, rows.
-_ANSWERS: Final = frozenset({"f", "q", "r"})
+#: The rooms of keys that hold answers (of functions, of queries, rows) and the questions to them.
+_ANSWERS: Final = frozenset({"f", "q", "r", transcripts.ROOM})
 
 
 def purge(target: Link) -> int:
@@ -26,4 +27,4 @@ def purge(target: Link) -> int:
 
 
 def _is_answer(key: bytes) -> bool:
-    return keys.room_of(key.decode("utf-8", "replace")) in _ANSWERS
+    return keys.parts_of(key.decode("utf-8", "replace"))[0] in _ANSWERS

@@ -54,7 +54,8 @@ class Loaded(NamedTuple):
     """What a load gave: the caller's ``answer``, its ``payload`` (None: absent, or nothing to store if ``error``).
 
     ``stamps`` is how many of the question's stamps it depends on, from the first (None: all of them). ``brief`` says
-    that it tells of something missing, which lives for ``NULL_TTL`` at most.
+    that it tells of something missing, which lives for ``NULL_TTL`` at most. ``transcript`` is a key and what is stored
+    there beside the entry, and as long.
     """
 
     answer: Any
@@ -62,6 +63,7 @@ class Loaded(NamedTuple):
     stamps: int | None = None
     error: CodecError | None = None
     brief: bool = False
+    transcript: tuple[str, bytes] | None = None
 
 
 class Question:
@@ -150,22 +152,24 @@ class Reader:
 
     def entry(
         self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], loaded: Loaded, ttl: float, took: float
-    ) -> bytes | None:
-        """The SET of a new entry; None, with a warning, for an answer that cannot be stored."""
+    ) -> list[bytes]:
+        """The SETs of a new entry and its transcript; none, with a warning, for an answer that cannot be stored."""
         if loaded.error is not None:
             _log.warning("An answer was not cached: %s", str(loaded.error))
             cache_failed.send_robust(sender=None, during="store", error=loaded.error)
-            return None
+            return []
         under = tokens if loaded.stamps is None else tokens[: loaded.stamps]
         if len(under) > MAX_STAMPS:
-            return None
+            return []
         data = build(fingerprint, run, under, now() - took, took, loaded.payload)
         if len(data) > settings.MAX_ENTRY_BYTES:
             _log.warning("An answer of %s bytes was not cached (REDIS_TOOLKIT_MAX_ENTRY_BYTES).", len(data))
-            return None
+            return []
         life = min(ttl, settings.NULL_TTL) if loaded.payload is None or loaded.brief else ttl
         # The dice need not be unpredictable: they only keep entries from expiring together.
-        return pack(("SET", key, data, "PX", jittered(life, settings.TTL_JITTER, random.random())))  # noqa: S311
+        expires = jittered(life, settings.TTL_JITTER, random.random())  # noqa: S311
+        stored = [(key, data)] if loaded.transcript is None else [(key, data), loaded.transcript]
+        return [pack(("SET", name, value, "PX", expires)) for name, value in stored]
 
 
 def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
@@ -195,8 +199,8 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     run = reader.link.run
     started = monotonic()
     loaded = question.load()
-    command = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, monotonic() - started)
-    reader.store([command] if command is not None else [])
+    took = monotonic() - started
+    reader.store(reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, took))
     report(question.kind, question.model, "miss", source, began)
     return loaded.answer
 

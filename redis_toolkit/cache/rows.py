@@ -9,7 +9,7 @@ from django.db.models import Field, Model, QuerySet
 from django.db.models.sql.query import Query
 
 from redis_toolkit.cache.answers import execute, pack_rows, read_rows
-from redis_toolkit.cache.columns import plain_type, stored_field
+from redis_toolkit.cache.columns import plain_type, stored_field, value_named
 from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.plans import Shape
 from redis_toolkit.cache.reading import Loaded, Question, Source, ask
@@ -86,6 +86,37 @@ class Rows:
             return None
         key = keys.below(self._stem(source), name)
         return Place(key, self._stamps(by, name, values[0], source), door.attnames, values)
+
+    def place_named(self, name: str, row: Sequence[Any] | None, source: Source) -> Place | None:
+        """The place of the entry whose key ends in ``name``, found by the values in ``name``, or in ``row`` for text.
+
+        Its ``key`` is another than that entry's if ``row`` is not the row which that is for. None if no unique set is
+        named, or if its values cannot be told.
+        """
+        columns = [part.partition("=") for part in name.split(",")]
+        labels = tuple(label for label, _, _ in columns)
+        for door in dict.fromkeys(self._doors.values()):
+            by = door.by
+            if tuple(map(keys.escape, by.columns)) != labels:
+                continue
+            try:
+                values = tuple(
+                    self._value(field, written, row) for field, (_, _, written) in zip(by.fields, columns, strict=True)
+                )
+                key = keys.below(self._stem(source), str(by.name(values)))
+                return Place(key, self._stamps(by, name, values[0], source), door.attnames, values)
+            except (TypeError, ValueError):
+                return None
+        return None
+
+    def _value(self, field: Field[Any, Any], written: str, row: Sequence[Any] | None) -> Any:
+        """A value by its name. Raises ValueError for text, of which a name has only a digest, if there is no row."""
+        try:
+            return value_named(field, written)
+        except ValueError:
+            if row is None:
+                raise
+            return row[[each.attname for each in self.model._meta.concrete_fields].index(field.attname)]
 
     def places(self, wanted: Iterable[Any], source: Source) -> dict[Any, Place] | None:
         """The places of the rows with these primary keys, by key; None if Django must look at one of them."""

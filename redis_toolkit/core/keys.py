@@ -13,7 +13,18 @@ from urllib.parse import quote, unquote
 
 from redis_toolkit.conf import settings
 
-__all__ = ["LONGEST_PART", "below", "digest", "escape", "make", "pattern", "room_of", "split", "tagged", "unescape"]
+__all__ = [
+    "LONGEST_PART",
+    "below",
+    "digest",
+    "escape",
+    "make",
+    "parts_of",
+    "pattern",
+    "split",
+    "tagged",
+    "unescape",
+]
 
 #: Longest part in characters after escaping; a longer one is replaced by ``~`` and its digest.
 LONGEST_PART = 96
@@ -59,6 +70,12 @@ def split(key: str, parts: int) -> tuple[str, str]:
     return settings.PREFIX + ":".join(pieces[: parts + 2]), "".join(pieces[parts + 2 :])
 
 
+def parts_of(key: str) -> list[str]:
+    """Undo :func:`make`: the room of ``key`` and its parts; nothing for a key of another project."""
+    stem = settings.PREFIX + ":"
+    return key[len(stem) :].split(":") if key.startswith(stem) else []
+
+
 def tagged(room: str, tag: str, *parts: str) -> str:
     """Like :func:`make`, all keys of one ``tag`` in one Cluster slot."""
     return make(room, "{" + escape(tag) + "}", *parts)
@@ -68,8 +85,3 @@ def pattern(room: str | None = None) -> str:
     """A SCAN pattern for every key of this project, or of one room."""
     literal = re.sub(r"([*?\[\]\\])", r"\\\1", settings.PREFIX)
     return f"{literal}:*" if room is None else f"{literal}:{room}:*"
-
-
-def room_of(key: str) -> str:
-    """The room of a key that :func:`make` made."""
-    return key[len(settings.PREFIX) + 1 :].partition(":")[0]

@@ -111,7 +111,7 @@ class LateReader(Reader):
         self._stamp_of, self._ttl = dict(zip(found or (), stamps, strict=False)), ttl
         return found
 
-    def entry(self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], *rest: Any) -> bytes | None:
+    def entry(self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], *rest: Any) -> list[bytes]:
         stamps = [self._stamp_of[token] for token in tokens]
         late = Reader.tokens(self, stamps, [None] * len(stamps), self._ttl)
         return super().entry(key, fingerprint, run, late or tokens, *rest)

@@ -18,6 +18,7 @@ from typing import Any
 import hiredis
 import pytest
 
+from redis_toolkit.core import keyspaces
 from redis_toolkit.core.connections import Link, link, pack
 from redis_toolkit.core.lanes import RUN_SIZE
 from redis_toolkit.exceptions import BreakerOpen, Misconfigured, StoreUnavailable
@@ -511,3 +512,13 @@ def test_all_threads_share_one_link():
         thread.join(PATIENCE)
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
+
+
+def test_a_scan_lists_every_key(redis_client):
+    """A keyspace's scan gives each of 3,000 keys of its pattern, in pages, and none of another's."""
+    redis_client.mset({f"rt:x:{at}": at for at in range(3000)})
+    redis_client.mset({f"other:{at}": at for at in range(300)})
+    pages = list(keyspaces.scan(link(), "rt:x:*"))
+    assert len(pages) > 2
+    assert {key for page in pages for key in page} == {b"rt:x:%d" % at for at in range(3000)}
+    assert link().ask(PING) == b"PONG"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from redis_toolkit.core.keys import LONGEST_PART, below, digest, escape, make, pattern, tagged, unescape
+from redis_toolkit.core.keys import LONGEST_PART, below, digest, escape, make, parts_of, pattern, tagged, unescape
 
 #: Any string Python can hold, lone surrogates too.
 anything = st.text(st.characters(exclude_categories=()))
@@ -113,3 +113,12 @@ def test_a_pattern_finds_our_keys_and_no_others(prefix, settings, redis_client):
     assert {key.decode() for key in redis_client.scan_iter(pattern())} == ours
     assert {key.decode() for key in redis_client.scan_iter(pattern("s"))} == {make("s", "x"), make("s", "y", "z")}
     assert {key.decode() for key in redis_client.scan_iter(pattern("q"))} == {make("q", "x")}
+
+
+@given(st.lists(anything, max_size=4))
+def test_a_key_is_taken_apart_again(parts):
+    """The parts of a key are those it was made of, and a key of another project has none."""
+    escaped = [escape(part) for part in parts]
+    assert parts_of(make("r", *escaped)) == ["r", *escaped]
+    assert parts_of("x" + make("r", *escaped)) == []
+    assert parts_of("rt") == []

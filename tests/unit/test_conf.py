@@ -28,6 +28,7 @@ DEFAULTS = {
     "FUNCTIONS": (),
     "MAX_ENTRY_BYTES": 1048576,
     "COMPRESS_ABOVE": None,
+    "VERIFY_SAMPLE": 0.01,
     "CONNECT_TIMEOUT": 0.25,
     "READ_TIMEOUT": 0.5,
     "BREAKER_FAILURES": 3,
@@ -54,6 +55,7 @@ RULES = {
     "FUNCTIONS": ([(), [], ["my_age"], {"x"}], ["my_age", None, [5], 5]),
     "MAX_ENTRY_BYTES": ([1, 4096], [0, -1, 1.5, None, True, INF, "5"]),
     "COMPRESS_ABOVE": SIZE_OR_NONE,
+    "VERIFY_SAMPLE": ([0, 0.01, 0.5, 1, 1.0], [-0.1, 1.01, NAN, INF, True, None, "1"]),
     "CONNECT_TIMEOUT": SECONDS,
     "READ_TIMEOUT": SECONDS,
     "BREAKER_FAILURES": ([1, 3], [0, -1, 1.5, None, True, "3"]),
@@ -61,8 +63,14 @@ RULES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_set(settings):
+    """The test run sets one, and these tests are about a project that sets none."""
+    del settings.REDIS_TOOLKIT_VERIFY_SAMPLE
+
+
 def test_these_are_the_settings():
-    """Nothing is set in the test run, so each setting is its default; there are no others."""
+    """Where nothing is set each setting is its default; there are no others."""
     assert {setting.attribute: getattr(settings, setting.attribute) for setting in Settings.declared()} == DEFAULTS
     assert {setting.attribute: setting.default for setting in Settings.declared()} == DEFAULTS
 

@@ -53,6 +53,11 @@ class RowsCodec:
         self._decode = Decoder(list[row], ext_hook=revive).decode
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, in the order of the query's SELECT."""
+        return self._columns
+
+    @property
     def is_plain(self) -> bool:
         """Whether decoded rows are finished: no column has a conversion of the project's own."""
         return not self._late

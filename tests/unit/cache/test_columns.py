@@ -12,7 +12,7 @@ from django.db import models
 from django.utils.safestring import mark_safe
 from psycopg.types.numeric import Int4
 
-from redis_toolkit.cache.columns import namer_of, plain_type, stored_field
+from redis_toolkit.cache.columns import namer_of, plain_type, stored_field, value_named
 from redis_toolkit.core.keys import digest
 from tests.app.models import Author, Badge, City, Event, Glass, Lesson, Poem
 
@@ -184,3 +184,26 @@ def test_a_foreign_key_is_what_it_refers_to():
     assert stored_field(City._meta.get_field("country")).attname == "code"
     assert named(City._meta.get_field("country"), "it") == [digested("it")]
     assert named(Poem._meta.get_field("author"), 7, "7") == ["7", "7"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (models.IntegerField(), -7), (models.BigIntegerField(), 2**40), (models.BooleanField(), True),
+        (models.BooleanField(), False), (models.UUIDField(), UNIQUE), (models.DateField(), DAY),
+        (City._meta.get_field("id"), 5), (Lesson._meta.get_field("group"), 9), (Badge._meta.get_field("id"), UNIQUE),
+    ],
+)  # fmt: skip
+def test_a_name_gives_the_value_back(field, value):
+    """What a value is written as in a stamp's name can be read again, with its type."""
+    namer = namer_of(field, "sqlite")
+    assert namer is not None
+    found = value_named(field, namer(value))
+    assert (type(found), found) == (type(value), value)
+
+
+@pytest.mark.parametrize("field", [models.CharField(max_length=9), models.TextField(), City._meta.get_field("country")])
+def test_a_digest_gives_no_text_back(field):
+    """Of text only a digest stands in a name."""
+    with pytest.raises(ValueError, match="~"):
+        value_named(field, digested("x"))
