@@ -221,6 +221,13 @@ def test_a_connection_that_is_closed_in_a_block(workers: str, warm: Any) -> None
     assert [cached_name(workers), Worker.cached.db_manager(workers).filter(name="w3").count()] == ["w3", 1]
 
 
+@pytest.mark.parametrize("alias", ["default"])
+def test_sqlite_without_immediate(workers: str, warm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that cannot be locked have unknown old values: the whole table is ended, and nothing is stale."""
+    monkeypatch.setattr(connections[workers], "transaction_mode", None)
+    warm(QUESTIONS).keeps({"trade"}, lambda: durable(workers))
+
+
 # Requests
 
 
