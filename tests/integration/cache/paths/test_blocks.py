@@ -98,13 +98,15 @@ def no_savepoint(alias: str) -> None:
 
 
 def savepoint_by_hand(alias: str) -> None:
+    # Its name from Django 6.1 on, and before.
+    begin: Any = getattr(transaction, "savepoint_create", None) or transaction.savepoint
     with transaction.atomic(using=alias):
-        point = transaction.savepoint(using=alias)
+        point = begin(using=alias)
         rename(alias, "w4")
         assert cached_name(alias) == "w4"
         transaction.savepoint_rollback(point, using=alias)
         assert cached_name(alias) == "w1"
-        point = transaction.savepoint(using=alias)
+        point = begin(using=alias)
         rename(alias)
         transaction.savepoint_commit(point, using=alias)
 

@@ -113,6 +113,8 @@ def test_an_asynchronous_write(workers: str, warm: Any, write: Any, keeps: set[s
 
     async def wrote() -> None:
         await write(Worker.objects.using(workers))
+        # On Django 6.1 SQLite commits a bulk_create() when its connection is used again.
+        await Trade.cached.db_manager(workers).aget(pk=-1)
 
     warm(QUESTIONS).keeps(keeps, lambda: run(wrote()))
 
