@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import django
 import pytest
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Value
@@ -82,7 +83,8 @@ WARES = {
 }
 WARED: Writes = {
     "a generated value changes": (
-        lambda wares: changed(wares.get(pk=-1), name="b").save(update_fields=["name"]), {"other row", "stock 8", "stock 9"}
+        lambda wares: changed(wares.get(pk=-1), name="b").save(update_fields=["name"]),
+        set(),
     ),
     "by an update": (lambda wares: wares.filter(pk=-1).update(name="b"), {"other row", "stock 8", "stock 9"}),
     "by an expression": (
@@ -101,11 +103,22 @@ WARED: Writes = {
     ),
 }  # fmt: skip
 
-#: For SQLite Django writes a default out, so that it is known.
-WRITTEN_OUT = {
-    WARED["a default of the database"][0]: {"row", "other row", "stock 8", "stock 9"},
-    WARED["a default in a bulk"][0]: {"row", "other row", "stock 8"},
-}
+#: From Django 6.1 on a save is given back what the database made; SQLite can lock no row under that.
+RETURNS = django.VERSION >= (6, 1)
+
+
+def more(alias: str, write: Any) -> set[str]:
+    """What is a hit besides, where the database or Django's version decides."""
+    if alias == "default":
+        # For SQLite Django writes a default out, so that it is known.
+        bulk = {WARED["a default in a bulk"][0]: {"row", "other row", "stock 8"}}
+        one = {WARED["a default of the database"][0]: {"row", "other row", "stock 8", "stock 9"}}
+        return (bulk if RETURNS else bulk | one).get(write, set()) | generated(write, fine=not RETURNS)
+    return generated(write, fine=True)
+
+
+def generated(write: Any, *, fine: bool) -> set[str]:
+    return {"other row", "stock 8", "stock 9"} if fine and write is WARED["a generated value changes"][0] else set()
 
 
 @pytest.mark.parametrize(("write", "keeps"), WARED.values(), ids=WARED)
@@ -114,7 +127,7 @@ def test_values_of_the_database(alias: str, warm: Any, write: Any, keeps: set[st
     wares = Ware.objects.using(alias)
     wares.create(pk=-1, name="a", stock=7)
     wares.create(pk=-2, name="a", stock=8)
-    warm(WARES).keeps(keeps | (WRITTEN_OUT.get(write, set()) if alias == "default" else set()), lambda: write(wares))
+    warm(WARES).keeps(keeps | more(alias, write), lambda: write(wares))
 
 
 # Keys that are codes, keys that are random
