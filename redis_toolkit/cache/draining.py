@@ -16,7 +16,7 @@ from django.db.models import Max
 from redis_toolkit.cache import outbox
 from redis_toolkit.cache.databases import each_once, primary_of
 from redis_toolkit.cache.stamps import unmark_all
-from redis_toolkit.cache.transactions import is_over
+from redis_toolkit.cache.status import is_over
 from redis_toolkit.core.connections import Link, link
 
 __all__ = ["Drained", "drain", "drain_all"]
@@ -70,7 +70,7 @@ def _drain(connection: BaseDatabaseWrapper, target: Link, *, is_free: bool) -> D
         # 1. we read a row whose write may be under way  2. its stamps are dropped  3. the write commits, is over
         # 4. we delete the row. So whether it is over is asked before 2, and else it stays.
         over = [row.id for row in found if row.is_over]
-        unmark_all(target, ((stamp, bytes.fromhex(row.writer)) for row in found for stamp in row.stamps))
+        unmark_all(target, (mark for row in found for mark in row.marks))
         # By their ids: rows that another writer has committed since we read are not among them. Who drains, looks or
         # makes the outbox smaller beside us drops and deletes the same once more, and finds nothing to do.
         if not reason:

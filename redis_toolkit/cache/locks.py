@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache.changes import Change
-from redis_toolkit.cache.transactions import is_open
+from redis_toolkit.cache.status import is_open
 
 __all__ = ["can_lock", "read_locked"]
 

@@ -1,53 +1,47 @@
 """The outbox: stamps that a write could not mark because Redis was away, kept in the same database until it is back.
 
 1. A write cannot mark  2. it inserts its stamps in its own transaction  3. it commits  4. whoever finds the rows drops
-the stamps in Redis, then deletes the rows. A process looks before it trusts its first hit after an outage of its own,
-and every ``OUTBOX_INTERVAL`` seconds while it serves hits: Redis may have been away for the writer alone.
+the stamps in Redis, then deletes the rows (``looks.py``, ``draining.py``).
 
-A look goes to the driver: it shows in no log of queries, counts in no test, and takes no part in a transaction that
-sees the past. It reads what is committed, and drops it after that, so what a reader stored before is dropped too.
+Its rows are read and written past Django's wrappers, signals and query log: nothing of the project's own hears of them,
+or could fail because of them.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 
 from django.apps import apps
-from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache.stamps import new_transaction_id, unmark
+from redis_toolkit.cache.stamps import new_transaction_id
+from redis_toolkit.cache.status import is_open
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
 from redis_toolkit.core.clock import monotonic, now
-from redis_toolkit.core.connections import Link
-from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["Row", "drop", "end", "expect", "forget", "is_due", "is_there", "keep_small", "look", "put", "rows_in"]
+__all__ = ["Row", "delete", "drop", "end", "forget", "has_table", "is_there", "keep_small", "put", "read", "rows_in"]
 
 TABLE: Final = "redis_toolkit_outbox"
 #: Parts of a generation's key: the database and the table.
 _PARTS: Final = 2
-#: A look that finds more rows than this drops whole tables instead.
-_MANY: Final = 500
+#: Rows deleted by one statement.
+_BATCH: Final = 500
 #: Seconds until a missing table is looked for again.
 _AGAIN: Final = 10.0
 
-#: Transactions of this process between two counts of the rows.
+#: Of so many transactions one counts the rows.
 _SELDOM: Final = 100
 
 _log = logging.getLogger("redis_toolkit.cache")
-_finished = itertools.count(1)
 _present: set[str] = set()
-_readable: set[str] = set()
 _missing: dict[str, float] = {}
-_next_look: dict[str, float] = {}
-_dropped: dict[str, set[int]] = {}
 
 
 class Row(NamedTuple):
@@ -60,9 +54,14 @@ class Row(NamedTuple):
     until: float | None
 
     @property
-    def stamps(self) -> list[str]:
-        """The keys of its stamps."""
-        return [keys.below(self.stem, name) if name else self.stem for name in json.loads(self.names)]
+    def marks(self) -> list[tuple[str, bytes]]:
+        """Its stamps, each with the transaction that may have marked it; its whole table if the row cannot be read."""
+        try:
+            writer, names = bytes.fromhex(self.writer), json.loads(self.names)
+            return [(keys.below(self.stem, name) if name else self.stem, writer) for name in names]
+        except (TypeError, ValueError):
+            _log.warning("Row %s of the outbox cannot be read: all of %s is dropped.", self.id, self.stem)
+            return [(self.stem, new_transaction_id())]
 
     @property
     def is_over(self) -> bool:
@@ -74,17 +73,24 @@ class Row(NamedTuple):
 
 
 def is_there(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the database of ``connection`` has the table. Asked once."""
+    """Whether the database of ``connection`` has the table, and lets us see it."""
+    if connection.needs_rollback:
+        return False
+    try:
+        return has_table(connection)
+    except (DatabaseError, InterfaceError):
+        return False
+
+
+def has_table(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the database of ``connection`` has the table. Asked once. Raises errors of the database."""
     alias = connection.alias
     if alias in _present:
         return True
-    if monotonic() < _missing.get(alias, 0.0) or connection.needs_rollback or not apps.is_installed("redis_toolkit"):
+    if monotonic() < _missing.get(alias, 0.0) or not apps.is_installed("redis_toolkit"):
         return False
-    try:
-        with _driver_cursor(connection) as cursor:
-            found = any(table.name == TABLE for table in connection.introspection.get_table_list(cursor))
-    except (DatabaseError, InterfaceError):
-        return False
+    with _cursor(connection) as cursor:
+        found = any(table.name == TABLE for table in connection.introspection.get_table_list(cursor))
     if found:
         _present.add(alias)
     else:
@@ -92,6 +98,16 @@ def is_there(connection: BaseDatabaseWrapper) -> bool:
             _log.warning("The database %s has no outbox (migrate redis_toolkit): an outage is less safe.", alias)
         _missing[alias] = monotonic() + _AGAIN
     return found
+
+
+def read(connection: BaseDatabaseWrapper) -> list[Row]:
+    """Every row, as ``connection`` sees them. Raises errors of the database, which end no transaction."""
+    if not has_table(connection):
+        return []
+    quote = connection.ops.quote_name
+    with _cursor(connection) as cursor:
+        cursor.execute(f"SELECT {', '.join(map(quote, Row._fields))} FROM {quote(TABLE)}")  # noqa: S608 - our own names, quoted
+        return [Row(*values) for values in cursor.fetchall()]
 
 
 def put(connection: BaseDatabaseWrapper, writer: bytes, stamps: Iterable[str], *, until: float | None = None) -> bool:
@@ -108,33 +124,45 @@ def put(connection: BaseDatabaseWrapper, writer: bytes, stamps: Iterable[str], *
     places = ", ".join(["(%s, %s, %s, %s, %s)"] * len(rows))
     sql = f"INSERT INTO {quote(TABLE)} ({columns}) VALUES {places}"  # noqa: S608 - our own names, quoted
     try:
-        # A savepoint, so that a table we may not write to does not take the caller's transaction with it.
-        with _savepoint(connection), connection.cursor() as cursor:
+        with _cursor(connection) as cursor:
             cursor.execute(sql, [value for row in rows for value in row])
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         _log.exception("The outbox of %s could not be written to.", connection.alias)
         return False
     return True
 
 
-def end(connection: BaseDatabaseWrapper, writer: bytes) -> None:
-    """Say that a transaction which put rows ahead of itself is over."""
-    with _unhurt(connection):
-        rows_in(connection).filter(writer=writer.hex()).update(until=None)
+def end(connection: BaseDatabaseWrapper, writer: bytes) -> bool:
+    """Say that a transaction which put rows ahead of itself is over. False if they are gone, or cannot be changed."""
+    quote = connection.ops.quote_name
+    sql = f"UPDATE {quote(TABLE)} SET {quote('until')} = NULL WHERE {quote('writer')} = %s"  # noqa: S608 - our own names
+    return _changed(connection, sql, [writer.hex()]) > 0
 
 
 def drop(connection: BaseDatabaseWrapper, writer: bytes) -> None:
     """Delete the rows of a transaction whose stamps have been dropped in Redis."""
-    with _unhurt(connection):
-        rows_in(connection).filter(writer=writer.hex()).delete()
+    quote = connection.ops.quote_name
+    _changed(connection, f"DELETE FROM {quote(TABLE)} WHERE {quote('writer')} = %s", [writer.hex()])  # noqa: S608
+
+
+def delete(connection: BaseDatabaseWrapper, found: Sequence[int]) -> None:
+    """Delete rows whose stamps have been dropped, but for those that somebody else is just deleting."""
+    quote = connection.ops.quote_name
+    table, key = quote(TABLE), quote("id")
+    for at in range(0, len(found), _BATCH):
+        batch = found[at : at + _BATCH]
+        chosen = f"{key} IN ({', '.join(['%s'] * len(batch))})"
+        if connection.vendor == "postgresql":
+            chosen = f"{key} IN (SELECT {key} FROM {table} WHERE {chosen} FOR UPDATE SKIP LOCKED)"  # noqa: S608
+        _changed(connection, f"DELETE FROM {table} WHERE {chosen}", batch)  # noqa: S608 - our own names, quoted
 
 
 def keep_small(connection: BaseDatabaseWrapper) -> None:
     """Above ``OUTBOX_ROWS`` rows, replace those of each table by one that drops everything of it.
 
-    Looked at after every so many transactions of this process.
+    Done by one in so many, whichever it is: a process may write once and end.
     """
-    if next(_finished) % _SELDOM:
+    if random.random() * _SELDOM >= 1:  # noqa: S311 - nobody gains by guessing it
         return
     rows = rows_in(connection)
     with _unhurt(connection):
@@ -149,102 +177,7 @@ def keep_small(connection: BaseDatabaseWrapper) -> None:
                 by_stem.setdefault(stem, []).append(key)
             for stem, found in by_stem.items():
                 if put(connection, new_transaction_id(), [stem]):
-                    _delete(connection, found)
-
-
-# Looking
-
-
-def expect() -> None:
-    """Have every database looked at before any hit is trusted: Redis was away, and somebody may have written."""
-    global _next_look  # noqa: PLW0603 - one process, one view of the outbox
-    # Another, not emptied: a thread that is looking now, and may have looked too early, writes into the old one.
-    _next_look = {}
-
-
-def is_due(alias: str) -> bool:
-    """Whether it is time to look at the outbox of database ``alias``."""
-    looks = _next_look
-    at = looks.get(alias, 0.0)
-    if monotonic() < at:
-        return False
-    if at:
-        # One thread looks while the others go on; before the first look nobody does.
-        looks[alias] = monotonic() + settings.OUTBOX_INTERVAL
-    return True
-
-
-def look(connection: BaseDatabaseWrapper, target: Link, *, reads_latest: bool, is_open: bool, own: bytes) -> bool:
-    """Drop in Redis what the outbox holds. False if that was tried in vain: then no hit must be trusted.
-
-    ``reads_latest``: whether ``connection`` itself sees the latest commits; otherwise another one is opened. ``own``:
-    the id of its open transaction, if that has written.
-    """
-    alias, looks = connection.alias, _next_look
-    # What is committed after this look read waits for the next: a look that takes long must not put that off.
-    began = monotonic()
-    try:
-        # Inside the caller's transaction nothing is tried that might fail, for that would end it.
-        rows = _read(connection, reads_latest=reads_latest and (not is_open or alias in _readable))
-        _readable.add(alias)
-        # Not what this transaction has put itself: its write is to come, and what is dropped before it is not dropped.
-        rows = [row for row in rows if row.writer != own.hex()]
-        # Before the stamps are dropped: what is over only afterwards must be dropped once more.
-        over = [row.id for row in rows if row.is_over]
-        _drop_in_redis([row for row in rows if row.id not in _dropped.get(alias, ())], target)
-        if over and not is_open:
-            _delete(connection, over)
-    except StoreUnavailable:
-        looks.pop(alias, None)
-        return False
-    except (DatabaseError, InterfaceError):
-        # Without its database nobody writes either; the next look is soon.
-        _log.warning("The outbox of %s could not be read.", alias, exc_info=True)
-        over = []
-    _dropped[alias] = set(over)
-    looks[alias] = began + settings.OUTBOX_INTERVAL
-    return True
-
-
-def _drop_in_redis(rows: Sequence[Row], target: Link) -> None:
-    if len(rows) > _MANY:
-        unmark(target, {row.stem for row in rows}, new_transaction_id())
-        return
-    for row in rows:
-        unmark(target, row.stamps, bytes.fromhex(row.writer))
-
-
-def _read(connection: BaseDatabaseWrapper, *, reads_latest: bool) -> list[Row]:
-    if not reads_latest:
-        if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
-            return []
-        # Inside a transaction that sees the past, so that a writer's commit would not show.
-        with closing(connection.copy()) as other:
-            return _read(other, reads_latest=True)
-    if not is_there(connection):
-        return []
-    quote = connection.ops.quote_name
-    sql = f"SELECT {', '.join(map(quote, Row._fields))} FROM {quote(TABLE)}"  # noqa: S608 - our own names, quoted
-    with _driver_cursor(connection) as cursor:
-        cursor.execute(sql)
-        return [Row(*values) for values in cursor.fetchall()]
-
-
-@contextmanager
-def _driver_cursor(connection: BaseDatabaseWrapper) -> Iterator[Any]:
-    connection.ensure_connection()
-    raw: Any = connection.connection
-    with connection.wrap_database_errors, closing(raw.cursor()) as cursor:
-        yield cursor
-
-
-@contextmanager
-def _savepoint(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    if connection.in_atomic_block and connections[connection.alias] is connection:
-        with transaction.atomic(using=connection.alias):
-            yield
-    else:
-        yield
+                    delete(connection, found)
 
 
 def rows_in(connection: BaseDatabaseWrapper) -> Any:
@@ -252,22 +185,55 @@ def rows_in(connection: BaseDatabaseWrapper) -> Any:
     return apps.get_model("redis_toolkit", "Outbox")._base_manager.using(connection.alias)
 
 
-def _delete(connection: BaseDatabaseWrapper, found: Sequence[int]) -> None:
-    for at in range(0, len(found), _MANY):
-        with _unhurt(connection):
-            rows_in(connection).filter(pk__in=found[at : at + _MANY]).delete()
+def _changed(connection: BaseDatabaseWrapper, sql: str, params: Sequence[Any]) -> int:
+    """How many rows a change reached, of rows whose work is done. What fails is done again by whoever looks next."""
+    with _unhurt(connection), _cursor(connection) as cursor, _impatient(connection, cursor):
+        cursor.execute(sql, params)
+        return int(cursor.rowcount)
+    return 0
+
+
+@contextmanager
+def _cursor(connection: BaseDatabaseWrapper) -> Iterator[Any]:
+    """A cursor of the backend, whose failure ends no transaction that is open."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, closing(connection.create_cursor()) as cursor:
+        if not (connection.in_atomic_block or is_open(connection)):
+            yield cursor
+            return
+        cursor.execute("SAVEPOINT redis_toolkit")
+        try:
+            yield cursor
+        except BaseException:
+            cursor.execute("ROLLBACK TO SAVEPOINT redis_toolkit")
+            cursor.execute("RELEASE SAVEPOINT redis_toolkit")
+            raise
+        cursor.execute("RELEASE SAVEPOINT redis_toolkit")
+
+
+@contextmanager
+def _impatient(connection: BaseDatabaseWrapper, cursor: Any) -> Iterator[None]:
+    """On SQLite, fail at once where somebody else is writing, instead of waiting for him."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    (patience,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+    cursor.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")
 
 
 @contextmanager
 def _unhurt(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """For changes of rows whose work is done. What fails is done again by whoever looks next."""
     try:
         yield
-    except (DatabaseError, InterfaceError):
-        _log.warning("The outbox of %s could not be changed.", connection.alias, exc_info=True)
+    except (DatabaseError, InterfaceError) as error:
+        _log.info("The outbox of %s could not be changed: %s", connection.alias, str(error))
 
 
 def forget() -> None:
     """Know nothing about any database: it has been migrated."""
-    for known in (_present, _readable, _missing, _next_look, _dropped):
-        known.clear()
+    _present.clear()
+    _missing.clear()

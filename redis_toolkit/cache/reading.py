@@ -19,11 +19,10 @@ from typing import Any, Final, NamedTuple
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, outbox, trust
+from redis_toolkit.cache import debts, looks, trust
 from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
 from redis_toolkit.cache.freshness import jittered
 from redis_toolkit.cache.stamps import all_tokens, ensure
-from redis_toolkit.cache.transactions import is_open
 from redis_toolkit.cache.watch import Watch, watch_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic, now
@@ -107,11 +106,7 @@ class Reader:
                 debts.pay(self.link)
             except StoreUnavailable:
                 return False
-        return not outbox.is_due(self.writer.alias) or self._look()
-
-    def _look(self) -> bool:
-        latest, own = self.watch.may_fill(self.writer), self.watch.writer
-        return outbox.look(self.writer, self.link, reads_latest=latest, is_open=is_open(self.writer), own=own)
+        return looks.may_trust(self.writer, self.link, self.watch)
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None] | None:
         """One MGET; None, once reported, if Redis does not answer, or if it is another run that is not trusted yet."""

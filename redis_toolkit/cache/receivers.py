@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import ModelSignal
 
-from redis_toolkit.cache import outbox, trust
+from redis_toolkit.cache import looks, outbox, trust
 from redis_toolkit.cache.tables import tables
 from redis_toolkit.cache.watch import Watch, watch_of
 from redis_toolkit.conf import settings
@@ -47,6 +47,7 @@ def on_migrate(**_: Any) -> None:
     """Tables may have come or gone."""
     Watch.migrating = False
     outbox.forget()
+    looks.forget()
 
 
 def on_request_exception(**_: Any) -> None:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache.transactions import is_open
+from redis_toolkit.cache.status import is_open
 
 __all__ = ["Snapshots"]
 

@@ -7,13 +7,13 @@ that is noticed. While it may still commit they stay; when its connection is los
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, outbox, rehearsals
+from redis_toolkit.cache import debts, looks, outbox
 from redis_toolkit.cache.changes import MOST_STAMPS
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
+from redis_toolkit.cache.status import is_open
 from redis_toolkit.cache.tables import Tables
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
@@ -21,38 +21,25 @@ from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.signals import cache_failed, cache_invalidated
 
-__all__ = ["Transaction", "is_open", "is_over"]
-
-_PSYCOPG_IDLE: Final = 0
-
-
-def is_open(connection: BaseDatabaseWrapper) -> bool:
-    """Whether ``connection`` is inside a transaction: Django's, or one begun by hand, even by a raw ``BEGIN``."""
-    if connection.connection is None or rehearsals.is_bare(connection):
-        return False
-    return connection.in_atomic_block or not connection.autocommit or _driver_is_busy(connection) is True
-
-
-def is_over(connection: BaseDatabaseWrapper) -> bool:
-    """Whether no transaction is under way on the live ``connection``; False where that cannot be told."""
-    if connection.in_atomic_block:
-        return rehearsals.is_bare(connection)
-    busy = _driver_is_busy(connection)
-    return connection.autocommit if busy is None else not busy
-
-
-def _driver_is_busy(connection: BaseDatabaseWrapper) -> bool | None:
-    """Whether the driver knows of a transaction under way; None if it cannot say."""
-    raw: Any = connection.connection
-    if connection.vendor == "postgresql" and hasattr(raw, "info"):
-        return bool(raw.info.transaction_status != _PSYCOPG_IDLE)
-    return bool(raw.in_transaction) if connection.vendor == "sqlite" else None
+__all__ = ["Transaction"]
 
 
 class Transaction:
     """The marks of one transaction on one database alias."""
 
-    __slots__ = ("_coarse", "_connection", "_marked_at", "_put", "_unheard", "alias", "id", "raw", "stamps", "tables")
+    __slots__ = (
+        "_ahead",
+        "_coarse",
+        "_connection",
+        "_marked_at",
+        "_put",
+        "_unheard",
+        "alias",
+        "id",
+        "raw",
+        "stamps",
+        "tables",
+    )
 
     def __init__(self, alias: str, connection: BaseDatabaseWrapper) -> None:
         self.alias = alias
@@ -66,6 +53,8 @@ class Transaction:
         #: Stamps that Redis could not be told of, and those of them that are in the outbox.
         self._unheard: set[str] = set()
         self._put: set[str] = set()
+        #: Whether rows were put ahead of the write, with a deadline.
+        self._ahead = False
         self._marked_at = monotonic()
 
     @property
@@ -118,6 +107,7 @@ class Transaction:
         """Insert what Redis could not be told of into the outbox, in the open transaction, or by itself ``until``."""
         if outbox.put(self._connection, self.id, self._unheard - self._put, until=until):
             self._put |= self._unheard
+            self._ahead = self._ahead or until is not None
 
     def rolled_back(self) -> None:
         """A savepoint was rolled back, and what was put into the outbox since may have gone with it."""
@@ -152,9 +142,12 @@ class Transaction:
         self._unheard = stamps
         # Two commands were refused, and the breaker may still be closed: 1. we return  2. our caller reads, and Redis
         # is back, its old entry with it. So our own next read looks at the outbox first.
-        outbox.expect()
-        if self._put:
-            outbox.end(self._connection, self.id)
+        looks.expect()
+        if self._ahead and not outbox.end(self._connection, self.id):
+            # 1. a row is put until a deadline  2. that is over, by the clock of some host, and a look deletes the row
+            # 3. only now is the write over. So what it has changed is put once more.
+            self._put.clear()
+        self._ahead = False
         if not is_open(self._connection) and self.must_put:
             self.put()
         if self.must_put:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from redis_toolkit.cache import outbox
+from redis_toolkit.cache import looks
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
 
@@ -35,14 +35,14 @@ def lost() -> None:
     """The breaker opened."""
     global _given_at  # noqa: PLW0603 - one process, one view of Redis
     _given_at = inf
-    outbox.expect()
+    looks.expect()
 
 
 def regained() -> None:
     """The breaker closed, or the server is another: others notice within the time between two of their probes."""
     global _given_at  # noqa: PLW0603
     _given_at = monotonic() + settings.BREAKER_RETRY + settings.CONNECT_TIMEOUT + settings.READ_TIMEOUT
-    outbox.expect()
+    looks.expect()
 
 
 def on_run(run: bytes, born: float) -> bool:

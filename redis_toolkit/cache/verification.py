@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from redis_toolkit.cache import outbox, transcripts
+from redis_toolkit.cache import looks, transcripts
 from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.differences import Difference
 from redis_toolkit.cache.entries import Body, open_entry, peek
@@ -205,6 +205,5 @@ class Verifier:
     def _hear_of_writes(self, alias: str) -> None:
         """Have Redis told of writes that could not tell it, as a reader does who trusts its first hit."""
         connection = connections[alias]
-        own = watch_of(connection).writer
-        if not outbox.look(connection, self._link, reads_latest=True, is_open=False, own=own):
+        if not looks.look(connection, self._link, watch_of(connection)):
             raise StoreUnavailable

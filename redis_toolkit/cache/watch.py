@@ -27,8 +27,9 @@ from redis_toolkit.cache.locks import can_lock, read_locked
 from redis_toolkit.cache.schemas import Schemas
 from redis_toolkit.cache.snapshots import Snapshots
 from redis_toolkit.cache.statements import analyse, may_write
+from redis_toolkit.cache.status import is_open, is_over
 from redis_toolkit.cache.tables import tables
-from redis_toolkit.cache.transactions import Transaction, is_open, is_over
+from redis_toolkit.cache.transactions import Transaction
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import now
 

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import CaptureQueriesContext
 
-from redis_toolkit.cache import debts, invalidate, outbox
+from redis_toolkit.cache import debts, invalidate, looks, outbox
 from redis_toolkit.core.connections import link
 from redis_toolkit.models import Outbox
 from redis_toolkit.signals import cache_failed, cache_read
@@ -111,6 +111,7 @@ def empty_outboxes(django_db_setup: None, django_db_blocker: Any) -> Iterator[No
         for alias in ALIASES:
             Outbox.objects.using(alias).all().delete()
         outbox.forget()
+        looks.forget()
 
     with django_db_blocker.unblock():
         debts.pay(link())

@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 from django.db import transaction
 
-from redis_toolkit.cache import outbox
+from redis_toolkit.cache import looks
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from tests import servers
@@ -131,7 +131,7 @@ with transaction.atomic(using={alias!r}):
 def test_what_a_dead_writer_left_behind(term, worker, client, django_environment, settings):
     """A writer that cannot reach Redis commits and is gone; a reader that never looks is right once the task has run."""
     settings.REDIS_TOOLKIT_OUTBOX_INTERVAL = 3600
-    outbox.forget()
+    looks.forget()
     read = lambda: term.cached.get(pk=term.lessons[5].pk).title  # noqa: E731 - asked often
     assert [read(), read()] == ["Lesson 5"] * 2
     script = WRITER.format(alias=term.alias, pk=term.lessons[5].pk)

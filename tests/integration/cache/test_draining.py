@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
-from redis_toolkit.cache import databases, draining, outbox
+from redis_toolkit.cache import databases, draining, looks, outbox
 from redis_toolkit.cache.draining import Drained, drain, drain_all
+from redis_toolkit.cache.watch import watch_of
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
@@ -181,14 +182,14 @@ def test_two_at_once(alias, redis_client, monkeypatch):
 def test_beside_a_process_that_looks(alias, redis_client, monkeypatch):
     """1. a process looks, and reads 5 rows  2. another drains them  3. the first drops and deletes: 0 left, no error."""
     stamps = leave(alias, redis_client, range(5))
-    own, drained = outbox._drop_in_redis, []
+    own, drained = looks._drop_in_redis, []
 
     def meanwhile(*args: Any) -> None:
         drained.append(elsewhere(lambda: drain(alias, link())))
         own(*args)
 
-    monkeypatch.setattr(outbox, "_drop_in_redis", meanwhile)
-    assert outbox.look(connections[alias], link(), reads_latest=True, is_open=False, own=b"")
+    monkeypatch.setattr(looks, "_drop_in_redis", meanwhile)
+    assert looks.look(connections[alias], link(), watch_of(connections[alias]))
     assert drained == [Drained(alias, rows=5)]
     assert (redis_client.exists(*stamps), rows(alias).count()) == (0, 0)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from redis_toolkit.cache import debts, outbox
+from redis_toolkit.cache import debts, looks
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.models import Outbox
@@ -29,7 +29,7 @@ REFUSING: dict[str, tuple[str, str, list[str], list[str]]] = {
 @pytest.fixture(autouse=True)
 def own_server(valkey: ValkeyServer) -> None:
     """A server of one's own, and a process that has looked at no outbox."""
-    outbox.forget()
+    looks.forget()
 
 
 @pytest.mark.parametrize(("refuse", "allow", "write", "read"), REFUSING.values(), ids=REFUSING)
