@@ -140,10 +140,10 @@ def test_a_share_of_the_answers_is_written_down(term: Term, settings: Any, redis
 
 
 def test_a_transcript_lives_as_long_as_its_entry(term: Term, redis_client: Any) -> None:
-    """Both keys expire in the same millisecond."""
+    """Both expire at once, but for what the server takes from one command to the next."""
     list(term.cached.filter(group=term.groups[0]))
     (entry,), (transcript,) = redis_client.keys("rt:q:*"), redis_client.keys("rt:t:*")
-    assert redis_client.pexpiretime(entry) == redis_client.pexpiretime(transcript)
+    assert 0 <= redis_client.pexpiretime(transcript) - redis_client.pexpiretime(entry) < 100
 
 
 def test_missing_rows(term: Term) -> None:
