@@ -15,6 +15,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Aggregate, Field
 from django.db.models.expressions import BaseExpression, Col, ColPairs, Expression
+from django.db.models.sql.query import Query
 from django.utils.module_loading import import_string
 
 from redis_toolkit.core.codecs import Column, column_for
@@ -108,7 +109,12 @@ def _parts(expression: Any) -> Iterator[Any]:
 
 def _sums(part: Any) -> bool:
     """Whether the value may be added up from those of many rows: in a subquery it may."""
-    return hasattr(part, "query") or (isinstance(part, Aggregate) and part.name not in {"Count", "Max", "Min"})
+    # From Django 6.1 on a subquery stands in a query as its Query.
+    return (
+        isinstance(part, Query)
+        or hasattr(part, "query")
+        or (isinstance(part, Aggregate) and part.name not in {"Count", "Max", "Min"})
+    )
 
 
 def _written_field(field: Any, *, of_a_model: bool = False) -> list[Any]:

@@ -68,6 +68,7 @@ _SURPRISES: Final = (
     AttributeError, FieldDoesNotExist, FieldError, ImproperlyConfigured, LookupError, TypeError, ValueError,
 )  # fmt: skip
 
+_DEAF: Final = nullcontext()
 Heard = list[tuple[Any, Any]]
 
 
@@ -97,7 +98,7 @@ def listening(alias: str) -> AbstractContextManager[Heard | None]:
     """Gives the statements that ``alias`` runs in the block; None for most answers: they get no transcript."""
     # The dice need not be unpredictable: they only choose a sample.
     if not settings.VERIFY_SAMPLE or random.random() >= settings.VERIFY_SAMPLE:  # noqa: S311
-        return nullcontext()
+        return _DEAF
     return _listening(alias)
 
 

@@ -163,7 +163,7 @@ def test_the_database_goes_away(django_environment: dict[str, str]) -> None:
     """A database that cannot be asked is an error as well, and not a difference."""
     address = re.sub(r"/[^/]*$", "/nowhere", django_environment["DATABASE_URL"])
     ended = command(django_environment | {"DATABASE_URL": address}, "--database", "postgres")
-    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
     assert re.match(
         r"CommandError: The database 'postgres' cannot be asked: .*\"nowhere\" does not exist", ended.stderr
     )
