@@ -23,6 +23,7 @@ from tests.app.models.curious import (
     Ware,
     Witness,
 )
+from tests.app.models.fates import Membership, Owner, Pet, Team
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
 from tests.app.models.kitchen import Dish, Naming
 from tests.app.models.lines import Line, Stop, Ticket
@@ -71,7 +72,10 @@ __all__ = [
     "Lesson",
     "LessonQuerySet",
     "Line",
+    "Membership",
     "Naming",
+    "Owner",
+    "Pet",
     "Place",
     "Poem",
     "Room",
@@ -85,6 +89,7 @@ __all__ = [
     "Student",
     "Tag",
     "Teacher",
+    "Team",
     "Thing",
     "Ticket",
     "Tile",
