@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
@@ -114,7 +115,7 @@ def furnish(world: World) -> None:
         lesson = world.fresh(number, number)
         lesson.save(using=world.alias)
         lesson.students.add(number)
-        badge = made(m.Badge).create(owner_id=number, label=["gold", "iron"][number - 1])
+        badge = made(m.Badge).create(pk=UUID(int=number), owner_id=number, label=["gold", "iron"][number - 1])
         made(m.Album).create(pk=number, name="gold").badges.add(badge)
         made(m.Author).create(student_id=number, number=number)
         made(m.Poem).create(pk=number, author_id=number, title="Ode")
