@@ -23,6 +23,7 @@ from tests.app.models.curious import (
     Ware,
     Witness,
 )
+from tests.app.models.fates import Membership, Owner, Pet, Team
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
 from tests.app.models.guild import Contract, Guild, Mastery, Permit, Skill, Stall, Town, Trade, Wagon, Worker
 from tests.app.models.kitchen import Dish, Naming
@@ -75,8 +76,11 @@ __all__ = [
     "LessonQuerySet",
     "Line",
     "Mastery",
+    "Membership",
     "Naming",
+    "Owner",
     "Permit",
+    "Pet",
     "Place",
     "Poem",
     "Room",
@@ -92,6 +96,7 @@ __all__ = [
     "Student",
     "Tag",
     "Teacher",
+    "Team",
     "Thing",
     "Ticket",
     "Tile",
