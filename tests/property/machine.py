@@ -10,7 +10,7 @@ from django.db import DatabaseError, connections
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from redis_toolkit.cache import outbox
+from redis_toolkit.cache import draining
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
@@ -160,7 +160,7 @@ class CacheMachine(RuleBasedStateMachine):
         """What ``redis_drain`` does, if there is a Redis."""
         self.note("drain")
         with suppress(StoreUnavailable):
-            self.do(lambda: outbox.drain(self.alias, link()))
+            self.do(lambda: draining.drain(self.alias, link()))
 
     # Reading
 
