@@ -25,7 +25,7 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.codecs import pack, unpack
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["MAX_STAMPS", "Body", "build", "open_entry"]
+__all__ = ["MAX_STAMPS", "Body", "build", "open_entry", "took_of"]
 
 _VERSION: Final = b"\x01"
 _COMPRESSED: Final = 1
@@ -84,3 +84,14 @@ def open_entry(entry: bytes, fingerprint: bytes, run: bytes, stamps: list[bytes 
     if flags & _COMPRESSED:
         payload = bytes(unpack(payload, True, settings.MAX_ENTRY_BYTES * 64))
     return Body(payload, built, took)
+
+
+def took_of(entry: bytes) -> float:
+    """How many seconds building ``entry`` took, valid or not; 0 where that cannot be said."""
+    if entry[:1] != _VERSION or len(entry) <= _COUNT_AT:
+        return 0.0
+    times_at = _TOKENS_AT + entry[_COUNT_AT] * TOKEN_SIZE
+    if len(entry) < times_at + _TIMES.size:
+        return 0.0
+    took: float = _TIMES.unpack_from(entry, times_at)[1]
+    return took

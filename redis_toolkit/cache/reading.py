@@ -5,6 +5,8 @@
 3. Missing stamps are made and all are read *before* the database is.
 4. The database is read, and the entry stored under the stamps of step 3.
 
+Between 3 and 4 a reader may wait for another that loads the same: see ``flights.py``.
+
 The race that step 3 wins: 1. a reader reads the old row  2. a writer marks, commits, unmarks  3. the reader stores the
 old row. Its entry carries the token from before the mark, so it is born dead.
 """
@@ -21,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import debts, outbox, trust
 from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
+from redis_toolkit.cache.flights import Flight
 from redis_toolkit.cache.freshness import jittered
 from redis_toolkit.cache.stamps import all_tokens, ensure
 from redis_toolkit.cache.transactions import is_open
@@ -36,6 +39,7 @@ __all__ = ["Loaded", "Question", "Reader", "Source", "ask", "report", "unreadabl
 _log = logging.getLogger("redis_toolkit.cache")
 #: Stored in place of the columns' fingerprint for answers that are no rows.
 NO_COLUMNS: Final = b"\0" * 8
+_NOTHING: Final = object()
 
 
 class Source(NamedTuple):
@@ -173,21 +177,17 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     began = monotonic()
     reader = Reader(source)
     seen = reader.fetch((question.key, *question.stamps)) if reader.may_ask(question.tables) else None
-    if seen is None:
-        answer = question.load().answer
-        report(question.kind, question.model, "bypass", source, began)
+    answer, tokens = _answer_or_tokens(reader, question, seen, refresh=refresh)
+    flight = None
+    if tokens is not None and seen is not None and not refresh:
+        flight = Flight(reader.link, question.key, seen[0])
+        if flight.awaited():
+            # Whatever came of it, this is a read like any other, that begins now.
+            seen = reader.fetch((question.key, *question.stamps))
+            answer, tokens = _answer_or_tokens(reader, question, seen, refresh=False)
+    if answer is not _NOTHING:
+        report(question.kind, question.model, "hit", source, began)
         return answer
-    stamps = seen[1:]
-    body = None if refresh else _open(reader, question, seen[0], stamps)
-    if body is not None:
-        try:
-            answer = question.read(body.payload)
-        except CodecError as error:
-            unreadable(question.model, error)
-        else:
-            report(question.kind, question.model, "hit", source, began)
-            return answer
-    tokens = reader.tokens(question.stamps, stamps, question.ttl)
     if tokens is None:
         answer = question.load().answer
         report(question.kind, question.model, "bypass", source, began)
@@ -196,9 +196,26 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     started = monotonic()
     loaded = question.load()
     command = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, monotonic() - started)
-    reader.store([command] if command is not None else [])
+    landed = flight.landed() if flight is not None else []
+    reader.store([*([command] if command is not None else []), *landed])
     report(question.kind, question.model, "miss", source, began)
     return loaded.answer
+
+
+def _answer_or_tokens(
+    reader: Reader, question: Question, seen: list[bytes | None] | None, *, refresh: bool
+) -> tuple[Any, list[bytes] | None]:
+    """What a valid entry says, or the tokens to store another under; neither where nothing must be stored."""
+    if seen is None:
+        return _NOTHING, None
+    stamps = seen[1:]
+    body = None if refresh else _open(reader, question, seen[0], stamps)
+    if body is not None:
+        try:
+            return question.read(body.payload), None
+        except CodecError as error:
+            unreadable(question.model, error)
+    return _NOTHING, reader.tokens(question.stamps, stamps, question.ttl)
 
 
 def _open(reader: Reader, question: Question, entry: bytes | None, stamps: list[bytes | None]) -> Body | None:
