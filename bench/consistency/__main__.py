@@ -73,7 +73,7 @@ def _verdict(outcomes: Sequence[Outcome], *, full: bool, whole: bool) -> int:
     ratio = sum(outcome.hits for outcome in outcomes) / max(1, calm)
     print(f"\n{len(broken)} of {len(outcomes)} scenarios broke a promise, {len(missed)} missed an aim of speed.")
     judged = whole and calm >= MANY_READS * len(outcomes)
-    print(f"Hits in the whole run: {ratio:.0%}{'' if judged else ' (of too few reads to be judged)'}.")
+    print(f"Hits in all of it: {ratio:.0%}{' (of too few reads to be judged)' if whole and not judged else ''}.")
     return 1 if broken or missed or (judged and ratio <= FEW_HITS) else 0
 
 

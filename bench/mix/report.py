@@ -115,7 +115,7 @@ each of our processes takes once a second."""
 def _aims(mix: Mix) -> str:
     words = {True: "reached", False: "NOT reached", None: "not judged"}
     rows = [
-        [verdict.sentence, "" if verdict.value is None else f"{verdict.value:.3g}", words[verdict.reached]]
+        [verdict.sentence, "" if verdict.value is None else f"{verdict.value:.3f}", words[verdict.reached]]
         for verdict in judged(mix.totals)
     ]
     return f"## Aims\n\n{table(['aim', 'measured', 'verdict'], rows)}"

@@ -25,7 +25,7 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.codecs import pack, unpack
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["MAX_STAMPS", "Body", "build", "open_entry", "peek"]
+__all__ = ["MAX_STAMPS", "Body", "build", "open_entry", "peek", "took_of"]
 
 _VERSION: Final = b"\x01"
 _COMPRESSED: Final = 1
@@ -91,3 +91,14 @@ def peek(entry: bytes, fingerprint: bytes) -> Body | None:
     tokens_end = _TOKENS_AT + (entry[_COUNT_AT] if len(entry) > _COUNT_AT else 0) * TOKEN_SIZE
     tokens: list[bytes | None] = [entry[at : at + TOKEN_SIZE] for at in range(_TOKENS_AT, tokens_end, TOKEN_SIZE)]
     return open_entry(entry, fingerprint, entry[_RUN_AT:_COUNT_AT], tokens)
+
+
+def took_of(entry: bytes) -> float:
+    """How many seconds building ``entry`` took, valid or not; 0 where that cannot be said."""
+    if entry[:1] != _VERSION or len(entry) <= _COUNT_AT:
+        return 0.0
+    times_at = _TOKENS_AT + entry[_COUNT_AT] * TOKEN_SIZE
+    if len(entry) < times_at + _TIMES.size:
+        return 0.0
+    took: float = _TIMES.unpack_from(entry, times_at)[1]
+    return took

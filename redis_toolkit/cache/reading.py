@@ -5,6 +5,8 @@
 3. Missing stamps are made and all are read *before* the database is.
 4. The database is read, and the entry stored under the stamps of step 3.
 
+Between 3 and 4 a reader may wait for another that loads the same: see ``flights.py``.
+
 The race that step 3 wins: 1. a reader reads the old row  2. a writer marks, commits, unmarks  3. the reader stores the
 old row. Its entry carries the token from before the mark, so it is born dead.
 """
@@ -21,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import debts, looks, trust
 from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
+from redis_toolkit.cache.flights import Flight
 from redis_toolkit.cache.freshness import jittered
 from redis_toolkit.cache.stamps import all_tokens, ensure
 from redis_toolkit.cache.watch import Watch, watch_of
@@ -35,6 +38,7 @@ __all__ = ["Loaded", "Question", "Reader", "Source", "ask", "report", "unreadabl
 _log = logging.getLogger("redis_toolkit.cache")
 #: Stored in place of the columns' fingerprint for answers that are no rows.
 NO_COLUMNS: Final = b"\0" * 8
+_NOTHING: Final = object()
 
 
 class Source(NamedTuple):
@@ -121,19 +125,30 @@ class Reader:
         self.link.close()
         return None
 
-    def tokens(self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float) -> list[bytes] | None:
-        """The tokens to build entries under; None if none must be built: a mark, a snapshot, Redis away."""
+    def tokens(
+        self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float, flight: Flight | None = None
+    ) -> list[bytes] | None:
+        """The tokens to build entries under; None if none must be built: a mark, a snapshot, Redis away.
+
+        In the same round trip ``flight`` is claimed.
+        """
         if any(value is not None and value[:1] != b"t" for value in seen):
             return None
         if not watch_of(self.connection).may_fill(self.connection):
             return None
-        if None not in seen:
+        claim = [] if flight is None else flight.claim()
+        known = None not in seen
+        if known and not claim:
             return list(seen)  # type: ignore[arg-type]
         try:
-            made = ensure(self.link, stamps, ttl)
+            made = ensure(self.link, () if known else stamps, ttl, claim)
         except StoreUnavailable as error:
             cache_failed.send_robust(sender=None, during="store", error=error)
             return None
+        if flight is not None and claim:
+            flight.hear(made.pop())
+        if known:
+            return list(seen)  # type: ignore[arg-type]
         return made if all_tokens(made) else None
 
     def store(self, commands: list[bytes]) -> None:
@@ -172,21 +187,21 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     began = monotonic()
     reader = Reader(source)
     seen = reader.fetch((question.key, *question.stamps)) if reader.may_ask(question.tables) else None
-    if seen is None:
-        answer = question.load().answer
-        report(question.kind, question.model, "bypass", source, began)
+    answer = _NOTHING if refresh else _answer(reader, question, seen)
+    flight, tokens = Flight(), None
+    if answer is _NOTHING and seen is not None:
+        flight = Flight(question.key, None if refresh else seen[0])
+        tokens = reader.tokens(question.stamps, seen[1:], question.ttl, flight)
+        if flight.is_anothers and tokens is not None:
+            flight.wait(reader.link)
+            # Whatever came of it, this is a read like any other, that begins now.
+            seen = reader.fetch((question.key, *question.stamps))
+            answer, tokens = _answer(reader, question, seen), None
+            if answer is _NOTHING and seen is not None:
+                tokens = reader.tokens(question.stamps, seen[1:], question.ttl)
+    if answer is not _NOTHING:
+        report(question.kind, question.model, "hit", source, began)
         return answer
-    stamps = seen[1:]
-    body = None if refresh else _open(reader, question, seen[0], stamps)
-    if body is not None:
-        try:
-            answer = question.read(body.payload)
-        except CodecError as error:
-            unreadable(question.model, error)
-        else:
-            report(question.kind, question.model, "hit", source, began)
-            return answer
-    tokens = reader.tokens(question.stamps, stamps, question.ttl)
     if tokens is None:
         answer = question.load().answer
         report(question.kind, question.model, "bypass", source, began)
@@ -195,9 +210,21 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     started = monotonic()
     loaded = question.load()
     took = monotonic() - started
-    reader.store(reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, took))
+    stored = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, took)
+    reader.store([*stored, *flight.landed()])
     report(question.kind, question.model, "miss", source, began)
     return loaded.answer
+
+
+def _answer(reader: Reader, question: Question, seen: list[bytes | None] | None) -> Any:
+    """What a valid entry says, or _NOTHING."""
+    body = None if seen is None else _open(reader, question, seen[0], seen[1:])
+    if body is not None:
+        try:
+            return question.read(body.payload)
+        except CodecError as error:
+            unreadable(question.model, error)
+    return _NOTHING
 
 
 def _open(reader: Reader, question: Question, entry: bytes | None, stamps: list[bytes | None]) -> Body | None:

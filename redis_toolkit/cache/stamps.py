@@ -42,15 +42,16 @@ def all_tokens(values: Sequence[bytes | None]) -> bool:
     return all(value is not None and value[:1] == b"t" for value in values)
 
 
-def ensure(link: Link, stamps: Sequence[str], ttl: float) -> list[bytes]:
-    """The values of ``stamps``, each made if it is missing, in one round trip. ``ttl``: seconds the entry will live."""
+def ensure(link: Link, stamps: Sequence[str], ttl: float, further: Sequence[bytes] = ()) -> list[bytes]:
+    """The values of ``stamps``, each made if it is missing, in one round trip. ``ttl``: seconds the entry will live.
+
+    The answers to ``further`` calls of scripts, made in the same round trip, follow.
+    """
     life = stamp_life(ttl, settings.CACHE_TTL)
     random = os.urandom((TOKEN_SIZE - 1) * len(stamps))
     size = TOKEN_SIZE - 1
-    return run(
-        link,
-        [_STAMP.call(stamp, b"t" + random[at * size : (at + 1) * size], life) for at, stamp in enumerate(stamps)],
-    )
+    calls = [_STAMP.call(stamp, b"t" + random[at * size : (at + 1) * size], life) for at, stamp in enumerate(stamps)]
+    return run(link, [*calls, *further])
 
 
 def mark(link: Link, stamps: Iterable[str], transaction: bytes) -> None:

@@ -4,10 +4,10 @@ Installed first in ``connection.execute_wrappers``, Django's documented instrume
 prefix test. Order of a fine write:
 
 1. mark what the statement says it will touch  2. lock the rows, read their current declared values, mark those too
-3. run the statement  4. after the commit take the marks off.
+3. run the statement (in autocommit, where the COMMIT is ours, before 1.)  4. after the commit take the marks off.
 
-Marks come first because a reader that starts between our statement and our commit may read the old row: it must find
-the stamp marked, or the stamp it read must be gone by the time anyone trusts its entry.
+Marks come before the commit because a reader that starts before it may read the old row: it must find the stamp
+marked, or the stamp it read must be gone by the time anyone trusts its entry.
 """
 
 from __future__ import annotations
@@ -97,14 +97,18 @@ class Watch:
             return call()
         if not change.locks:
             return self._alone(change, call, context, text)
-        return self._in_a_transaction(lambda: self._mark_and_lock(change, connection), call, connection)
+        # 1. lock and read  2. the statement  3. marks  4. COMMIT: nobody sees what is written before it is marked.
+        return self._in_a_transaction(lambda: self._lock(change, connection), call, connection)
 
     def _in_a_transaction(self, first: Call, call: Call, connection: BaseDatabaseWrapper) -> Any:
-        """A statement in autocommit, in a transaction with what must come ``first``."""
+        """A statement in autocommit, in a transaction with what comes ``first`` and may say what to mark at last."""
         try:
             with transaction.atomic(using=self.alias, savepoint=False):
-                first()
-                return call()
+                names = first()
+                result = call()
+                if names:
+                    self._transaction(connection).mark(tables(self.alias), names)
+                return result
         finally:
             self.settle(connection)
 
@@ -159,9 +163,14 @@ class Watch:
         if change.complete or not change.locks:
             current.mark(watched, change.names)
         if change.locks and change.table is not None:
-            rows = read_locked(change, connection)
-            name = change.table.name
-            current.mark(watched, {**change.names, name: change.names[name] | change.names_of_rows(rows)})
+            current.mark(watched, self._lock(change, connection))
+
+    def _lock(self, change: Change, connection: BaseDatabaseWrapper) -> dict[str, set[str]]:
+        """Lock the rows; the stamps (by table) of what they hold and will hold."""
+        self._transaction(connection)
+        found = change.names_of_rows(read_locked(change, connection))
+        name = change.table.name if change.table is not None else ""
+        return {**change.names, name: change.names[name] | found}
 
     def _has_columns(self, change: Change, connection: BaseDatabaseWrapper) -> bool:
         return not Watch.migrating and change.table is not None and not self._schemas.lacks(change.table, connection)

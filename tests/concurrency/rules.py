@@ -106,8 +106,10 @@ class LateReader(Reader):
 
     __slots__ = ("_stamp_of", "_ttl")
 
-    def tokens(self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float) -> list[bytes] | None:
-        found = super().tokens(stamps, seen, ttl)
+    def tokens(
+        self, stamps: Sequence[str], seen: Sequence[bytes | None], ttl: float, *flight: Any
+    ) -> list[bytes] | None:
+        found = super().tokens(stamps, seen, ttl, *flight)
         self._stamp_of, self._ttl = dict(zip(found or (), stamps, strict=False)), ttl
         return found
 

@@ -99,6 +99,22 @@ def test_the_writer_is_killed_after_its_commit(
     assert [int(timetable.group(1) != ["new"]) for _ in range(2)] == [stale, stale]
 
 
+def test_a_statement_in_autocommit_is_marked_between_it_and_its_commit(
+    stage: Stage, timetable: Timetable, marked: Callable[[], set[str]]
+) -> None:
+    """1. an UPDATE is done, 0 stamps are marked  2. a reader stores the old row  3. marks, COMMIT, unmark: 0 stale."""
+
+    def part(actor: Actor) -> None:
+        with actor.pausing_after("UPDATE", "app_lesson", "updated", PG):
+            timetable.change(title="new")
+
+    writer = stage.actor(part)
+    writer.to("updated")
+    assert [timetable.group(1), timetable.group(1), marked()] == [["old"], ["old"], set()]
+    writer.end()
+    assert [timetable.group(1), timetable.group(1)] == [["new"], ["new"]]
+
+
 @pytest.mark.parametrize(("rule", "stale"), [(None, 0), ("row_lock", 1), ("old_values", 1)])
 def test_crossing_writers_of_one_row(
     stage: Stage, timetable: Timetable, without: Any, rule: str | None, stale: int
