@@ -149,8 +149,8 @@ class Settings:
     )
     OUTBOX_INTERVAL = Setting(
         1,
-        "Seconds between two looks of a process at the outbox while it serves hits. No process goes on serving what"
-        " another could not tell Redis of for longer than this.",
+        "Seconds within which a process must have looked at the outbox to serve hits (it looks when half of them are"
+        " over). No process goes on serving what another could not tell Redis of for longer than this.",
         must="a positive number of seconds",
         valid=_positive,
     )
