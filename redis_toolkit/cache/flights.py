@@ -38,7 +38,7 @@ class Flight:
 
     __slots__ = ("_began", "_key", "_milliseconds")
 
-    def __init__(self, key: str = "", entry: bytes | None = None) -> None:
+    def __init__(self, key: str, entry: bytes | None) -> None:
         took = 0.0 if entry is None else took_of(entry)
         # (A damaged entry may say anything, even that it took no number of seconds.)
         self._key = keys.make("w", keys.digest(key.encode())) if took >= _WORTH else ""

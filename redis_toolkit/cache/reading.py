@@ -188,7 +188,7 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     reader = Reader(source)
     seen = reader.fetch((question.key, *question.stamps)) if reader.may_ask(question.tables) else None
     answer = _NOTHING if refresh else _answer(reader, question, seen)
-    flight, tokens = Flight(), None
+    flight = tokens = None
     if answer is _NOTHING and seen is not None:
         flight = Flight(question.key, None if refresh else seen[0])
         tokens = reader.tokens(question.stamps, seen[1:], question.ttl, flight)
@@ -211,7 +211,7 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     loaded = question.load()
     took = monotonic() - started
     stored = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, took)
-    reader.store([*stored, *flight.landed()])
+    reader.store([*stored, *(flight.landed() if flight is not None else ())])
     report(question.kind, question.model, "miss", source, began)
     return loaded.answer
 
