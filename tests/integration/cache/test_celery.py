@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytest
 import redis
 from celery import Celery
-from django.db import transaction
+from django.db import connections, transaction
 
 from redis_toolkit.cache import looks
 from redis_toolkit.exceptions import StoreUnavailable
@@ -117,10 +118,21 @@ def dropped(server: redis.Redis, stamp: str) -> Iterator[None]:
         assert heard.get_message(timeout=PATIENCE)["data"] == b"del"
 
 
+def wait_until_somebody_waits(alias: str) -> None:
+    """Return when a statement waits for a lock: the worker has heard from Redis, and is deleting."""
+    deadline = perf_counter() + PATIENCE
+    waiting = 0
+    while not waiting:
+        assert perf_counter() < deadline
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            (waiting,) = cursor.fetchone()
+
+
 WRITER = """
 import os, django
 django.setup()
-from django.db import transaction
+from django.db import connections, transaction
 from tests.app.models import Lesson
 with transaction.atomic(using={alias!r}):
     transaction.on_commit(lambda: os._exit(9), using={alias!r})
@@ -180,6 +192,8 @@ def test_redis_is_stopped_while_the_task_runs(valkey, worker, client, redis_clie
     with held("postgres", 300):
         with dropped(redis_client, stamps[399]):
             failing = asked(client)
+        # Redis has dropped them; whether the worker knows is another matter.
+        wait_until_somebody_waits("postgres")
         valkey.kill()
     with pytest.raises(StoreUnavailable, match="did not answer"):
         failing.get(timeout=PATIENCE)
