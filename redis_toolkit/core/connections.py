@@ -103,10 +103,10 @@ class Link:
             # An interrupted exchange leaves answers behind that the next command would take for its own.
             self._drop()
             raise
-        self.breaker.succeeded()
         for answer in answers:
             if isinstance(answer, hiredis.ReplyError):
                 self._refuse(answer)
+        self.breaker.succeeded()
         return answers
 
     def _fresh(self, lane: Lane | None) -> Lane:
@@ -128,9 +128,15 @@ class Link:
             lane.close()
 
     def _refuse(self, error: Exception) -> None:
-        if str(error).startswith("NOSCRIPT"):
+        text = str(error)
+        if text.startswith("LOADING"):
+            # It takes nothing till it has read its file, and says so to PING too: away, for the breaker and its probe.
+            self.breaker.failed(timed_out=False, error=error)
+        else:
+            self.breaker.succeeded()
+        if text.startswith("NOSCRIPT"):
             raise ScriptMissing from error
-        if not str(error).startswith("WRONGTYPE"):
+        if not text.startswith("WRONGTYPE"):
             # A replica that was a primary, a full server: the connection may lead to the wrong place; it is not kept.
             self._drop()
         raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) refused a command: {error}") from error

@@ -17,6 +17,7 @@ from typing import Any
 
 import hiredis
 import pytest
+import redis
 
 from redis_toolkit.core import keyspaces
 from redis_toolkit.core.connections import Link, link, pack
@@ -328,6 +329,42 @@ def test_failures_are_counted_in_a_row(hasty):
                 link().ask(PING)
         hasty.start()
     assert link().breaker.is_open is False
+
+
+@pytest.fixture
+def loading(settings: Any) -> Iterator[redis.Redis]:
+    """A client of a server that reads its file again, and takes ten seconds or until `key-load-delay` is 0."""
+    settings.REDIS_TOOLKIT_READ_TIMEOUT = PATIENCE
+    settings.REDIS_TOOLKIT_BREAKER_RETRY = 0.02
+    # It listens after each kilobyte that it has read.
+    config = {"enable-debug-command": "local", "loading-process-events-interval-bytes": 1024}
+    with servers.new_valkey(config=config) as server, redis.Redis.from_url(server.url, socket_timeout=None) as client:
+        settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": server.url}}
+        client.mset({str(at): os.urandom(2000) for at in range(500)})
+        client.config_set("key-load-delay", 20_000)
+        with redis.Redis.from_url(server.url, socket_timeout=None) as another:
+            thread = threading.Thread(target=another.execute_command, args=("DEBUG", "RELOAD"))
+            thread.start()
+            until(lambda: client.info("persistence")["loading"] == 1)
+            yield client
+            client.config_set("key-load-delay", 0)
+            thread.join(PATIENCE)
+
+
+def test_a_server_that_is_loading_is_asked_three_times(loading, states):
+    """`LOADING` is an answer, and opens the breaker at the third; a probe closes it when the server has its data."""
+    seen = []
+    for _ in range(4):
+        with pytest.raises(StoreUnavailable) as raised:
+            link().ask(pack(("GET", "x")))
+        seen.append((str(raised.value).rpartition(": ")[2][:7], link().breaker.is_open))
+    assert seen == [("LOADING", False), ("LOADING", False), ("LOADING", True), (str(BreakerOpen())[:7], True)]
+    assert states.get(timeout=PATIENCE) == "open"
+    assert loading.info("persistence")["loading"] == 1
+    assert states.empty()
+    loading.config_set("key-load-delay", 0)
+    assert states.get(timeout=PATIENCE) == "closed"
+    assert link().ask(PING) == b"PONG"
 
 
 def test_what_must_come_first_is_done_before_redis_is_trusted(hasty, states):
