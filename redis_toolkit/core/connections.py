@@ -23,7 +23,7 @@ from redis.retry import Retry
 
 from redis_toolkit.conf import settings
 from redis_toolkit.core.breaker import Breaker
-from redis_toolkit.core.lanes import Lane, pack
+from redis_toolkit.core.lanes import Lane, Tally, pack
 from redis_toolkit.exceptions import BreakerOpen, Misconfigured, StoreUnavailable
 
 __all__ = ["Link", "ScriptMissing", "link", "pack", "pool_of", "reset"]
@@ -48,6 +48,7 @@ class Link:
         """Begin anew in a forked child."""
         # A forked child must not share its parent's sockets. Dropping them here closes only the child's descriptors.
         self._local = threading.local()
+        self._tally = Tally()
         self.breaker = Breaker(self.alias, self._is_back)
 
     @property
@@ -68,6 +69,11 @@ class Link:
         lane: Lane | None = getattr(self._local, "lane", None)
         before: int = getattr(self._local, "trips", 0)
         return before if lane is None else before + lane.trips
+
+    @property
+    def total_round_trips(self) -> int:
+        """The same of all threads of this process, those that have ended included."""
+        return self._tally.trips
 
     def ask(self, command: bytes) -> Any:
         """The answer to one packed command, in one round trip. For what may be sent twice: see :meth:`ask_many`."""
@@ -144,6 +150,7 @@ class Link:
     def _open(self) -> Lane:
         lane = Lane(self._connection())
         lane.identify()
+        self._tally.begin(lane)
         self._local.lane = lane
         return lane
 

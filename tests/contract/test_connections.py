@@ -152,6 +152,34 @@ def test_sixteen_threads_get_their_own_answers(redis_client):
     until(lambda: len(redis_client.client_list()) == idle)
 
 
+def test_round_trips_of_all_threads_are_counted(redis_client):
+    """Those of a thread that lives, 10; that has had its connection replaced twice and ended, 13; and one's own."""
+    link().ask(PING)
+    before, own = link().total_round_trips, link().round_trips
+    begin, end = threading.Barrier(2), threading.Barrier(2)
+    identities: list[int] = []
+
+    def work() -> None:
+        identities.extend(link().ask(CLIENT_ID) for _ in range(10))
+        begin.wait(PATIENCE)
+        end.wait(PATIENCE)
+        # Closed by the server: asked in vain, and once more.
+        link().ask(PING)
+        link().close()
+        link().ask(PING)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begin.wait(PATIENCE)
+    assert link().total_round_trips - before == 10
+    redis_client.client_kill_filter(_id=identities[0])
+    end.wait(PATIENCE)
+    thread.join(PATIENCE)
+    assert link().total_round_trips - before == 13
+    link().ask(PING)
+    assert (link().total_round_trips - before, link().round_trips - own) == (14, 1)
+
+
 FORK = """
 import json, os, signal
 import django
