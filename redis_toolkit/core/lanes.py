@@ -78,7 +78,11 @@ class Lane:
         lines = [line for answer in answers for line in answer.split(b"\r\n") if line.startswith(names)]
         named = b"trusted" if settings.TRUST_REPLICAS else b"|".join(lines)
         if not named:
-            _log.warning("Redis refuses INFO, so a restart could not be told: nothing is served from it. Allow +info.")
+            # A run of its own, which ends with the connection: a server that restarts closes it.
+            _log.warning(
+                "Redis refuses INFO, so a restart could not be told: a connection serves no answers but its own,"
+                " and the second of a process none. Allow +info."
+            )
             named = os.urandom(RUN_SIZE)
         self.run = blake2b(named, digest_size=RUN_SIZE).digest()
         self.born = monotonic()
