@@ -208,7 +208,7 @@ class Settings:
     )
     READ_TIMEOUT = Setting(
         0.5,
-        "Seconds to wait for an answer from Redis.",
+        "Seconds to wait for Redis to send something. An answer that comes in pieces may take this long for each.",
         must="a positive number of seconds",
         valid=_positive,
     )

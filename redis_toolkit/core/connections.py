@@ -23,7 +23,7 @@ from redis.retry import Retry
 
 from redis_toolkit.conf import settings
 from redis_toolkit.core.breaker import Breaker
-from redis_toolkit.core.lanes import Lane, pack
+from redis_toolkit.core.lanes import Lane, Tally, pack
 from redis_toolkit.exceptions import BreakerOpen, Misconfigured, StoreUnavailable
 
 __all__ = ["Link", "ScriptMissing", "link", "pack", "pool_of", "reset"]
@@ -48,6 +48,7 @@ class Link:
         """Begin anew in a forked child."""
         # A forked child must not share its parent's sockets. Dropping them here closes only the child's descriptors.
         self._local = threading.local()
+        self._tally = Tally()
         self.breaker = Breaker(self.alias, self._is_back)
 
     @property
@@ -68,6 +69,11 @@ class Link:
         lane: Lane | None = getattr(self._local, "lane", None)
         before: int = getattr(self._local, "trips", 0)
         return before if lane is None else before + lane.trips
+
+    @property
+    def total_round_trips(self) -> int:
+        """The same of all threads of this process, those that have ended included."""
+        return self._tally.trips
 
     def ask(self, command: bytes) -> Any:
         """The answer to one packed command, in one round trip. For what may be sent twice: see :meth:`ask_many`."""
@@ -103,10 +109,10 @@ class Link:
             # An interrupted exchange leaves answers behind that the next command would take for its own.
             self._drop()
             raise
-        self.breaker.succeeded()
         for answer in answers:
             if isinstance(answer, hiredis.ReplyError):
                 self._refuse(answer)
+        self.breaker.succeeded()
         return answers
 
     def _fresh(self, lane: Lane | None) -> Lane:
@@ -128,9 +134,15 @@ class Link:
             lane.close()
 
     def _refuse(self, error: Exception) -> None:
-        if str(error).startswith("NOSCRIPT"):
+        text = str(error)
+        if text.startswith("LOADING"):
+            # It takes nothing till it has read its file, and says so to PING too: away, for the breaker and its probe.
+            self.breaker.failed(timed_out=False, error=error)
+        else:
+            self.breaker.succeeded()
+        if text.startswith("NOSCRIPT"):
             raise ScriptMissing from error
-        if not str(error).startswith("WRONGTYPE"):
+        if not text.startswith("WRONGTYPE"):
             # A replica that was a primary, a full server: the connection may lead to the wrong place; it is not kept.
             self._drop()
         raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) refused a command: {error}") from error
@@ -138,6 +150,7 @@ class Link:
     def _open(self) -> Lane:
         lane = Lane(self._connection())
         lane.identify()
+        self._tally.begin(lane)
         self._local.lane = lane
         return lane
 

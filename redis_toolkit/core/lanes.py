@@ -6,9 +6,12 @@ import logging
 import os
 import socket
 import struct
+import threading
+from collections import deque
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 import hiredis
 from redis.connection import AbstractConnection
@@ -16,7 +19,7 @@ from redis.connection import AbstractConnection
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
 
-__all__ = ["RUN_SIZE", "Lane", "pack"]
+__all__ = ["RUN_SIZE", "Lane", "Tally", "pack"]
 
 _log = logging.getLogger("redis_toolkit.core")
 
@@ -37,9 +40,10 @@ class Lane:
     that redis-py uses too. That halves the cost of a command.
     """
 
-    __slots__ = ("born", "connection", "reader", "run", "socket", "trips")
+    __slots__ = ("__weakref__", "born", "connection", "reader", "run", "socket", "tally", "trips")
 
     def __init__(self, connection: AbstractConnection) -> None:
+        self.tally: Tally | None = None
         connection.connect()
         self.connection = connection
         self.socket: Any = connection._sock  # noqa: SLF001 - redis-py has no public way to it
@@ -74,15 +78,56 @@ class Lane:
         lines = [line for answer in answers for line in answer.split(b"\r\n") if line.startswith(names)]
         named = b"trusted" if settings.TRUST_REPLICAS else b"|".join(lines)
         if not named:
-            _log.warning("Redis refuses INFO, so a restart could not be told: nothing is served from it. Allow +info.")
+            # A run of its own, which ends with the connection: a server that restarts closes it.
+            _log.warning(
+                "Redis refuses INFO, so a restart could not be told: a connection serves no answers but its own,"
+                " and the second of a process none. Allow +info."
+            )
             named = os.urandom(RUN_SIZE)
         self.run = blake2b(named, digest_size=RUN_SIZE).digest()
         self.born = monotonic()
         self.trips = 0
 
+    def __del__(self) -> None:
+        if self.tally is not None:
+            self.tally.end(self)
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.disconnect()
+
+
+class Tally:
+    """The round trips of the lanes of all threads: each counts its own, and they are added when somebody asks."""
+
+    def __init__(self) -> None:
+        self._lanes: WeakSet[Lane] = WeakSet()
+        self._ended: deque[int] = deque()
+        self._before = 0
+        self._lock = threading.Lock()
+
+    def begin(self, lane: Lane) -> None:
+        """Count ``lane`` as well, which is not kept alive by it."""
+        lane.tally = self
+        with self._lock:
+            self._fold()
+            self._lanes.add(lane)
+
+    def end(self, lane: Lane) -> None:
+        """Nobody holds ``lane`` any more: its thread has ended, or opens another."""
+        # Without the lock: the collector may call anywhere, and a forked child while a thread it has not got holds it.
+        self._ended.append(lane.trips)
+
+    @property
+    def trips(self) -> int:
+        """How often any lane, those that have ended included, has sent something and waited for the answer."""
+        with self._lock:
+            self._fold()
+            return self._before + sum(lane.trips for lane in self._lanes)
+
+    def _fold(self) -> None:
+        while self._ended:
+            self._before += self._ended.popleft()
 
 
 def _let_kernel_time_out(sock: Any) -> None:

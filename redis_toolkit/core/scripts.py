@@ -13,7 +13,7 @@ from typing import Any
 
 from redis_toolkit.core.connections import Link, ScriptMissing, pack
 
-__all__ = ["Script", "run"]
+__all__ = ["Script", "load", "run"]
 
 _scripts: list[Script] = []
 
@@ -48,5 +48,10 @@ def run(link: Link, calls: list[bytes]) -> list[Any]:
     try:
         return link.ask_many(data, len(calls))
     except ScriptMissing:
-        link.ask_many(b"".join(pack(("SCRIPT", "LOAD", script.source)) for script in _scripts), len(_scripts))
+        load(link)
         return link.ask_many(data, len(calls))
+
+
+def load(link: Link) -> None:
+    """See that the server has every script, in one round trip. Raises StoreUnavailable."""
+    link.ask_many(b"".join(pack(("SCRIPT", "LOAD", script.source)) for script in _scripts), len(_scripts))

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import SimpleTestCase, TestCase
 from django.test.utils import override_settings
 
-from redis_toolkit.cache import rehearsals, trust
+from redis_toolkit.cache import debts, rehearsals, trust
 from redis_toolkit.cache.watch import watch_of
 from redis_toolkit.conf import settings
-from redis_toolkit.core import keys, keyspaces
-from redis_toolkit.core.connections import link, pack, reset
+from redis_toolkit.core import keys, keyspaces, scripts
+from redis_toolkit.core.connections import link, reset
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.signals import cache_read
 
@@ -49,40 +50,67 @@ class Read:
 # A keyspace of one's own
 
 
-def isolated_cache() -> AbstractContextManager[str]:
+@contextmanager
+def isolated_cache() -> Iterator[str]:
     """Give the block a keyspace of its own, empty before and gone afterwards; the value is its prefix.
 
     The cache is on, whatever ``REDIS_TOOLKIT_ENABLED`` says. The transactions that ``TestCase`` (and pytest-django's
     ``db``) put around a test count as none in it, so reads are cached and writes invalidate as they do in production.
-    May be nested. Raises StoreUnavailable if Redis does not answer: a test that cannot be made has not passed.
+    May be nested. Settings changed in the block must be changed back in it, as ``override_settings`` does (the fixture
+    goes with pytest-django's ``settings``). Raises StoreUnavailable if Redis does not answer: a test that cannot be
+    made has not passed.
     """
-    return _keyspace(is_promised=True)
+    with ExitStack() as stack:
+
+        def put(values: dict[str, Any]) -> None:
+            stack.enter_context(override_settings(**values))
+
+        yield stack.enter_context(keyspace(put, is_promised=True))
 
 
 @contextmanager
-def _keyspace(*, is_promised: bool) -> Iterator[str]:
+def keyspace(put: Callable[[dict[str, Any]], None], *, is_promised: bool) -> Iterator[str]:
+    """What :func:`isolated_cache` does, for whoever has a way of their own to ``put`` Django settings by name.
+
+    They are put at the beginning and again at the end, so others may be put in between and taken away in any order
+    that is their owner's. ``is_promised``: whether Redis must answer.
+    """
     had_lost_redis = _begin_afresh(is_promised=is_promised)
     prefix = f"{settings.PREFIX}.test-{secrets.token_hex(4)}"
-    with override_settings(REDIS_TOOLKIT_PREFIX=prefix, REDIS_TOOLKIT_ENABLED=True):
+    around, own = _chosen(), {"REDIS_TOOLKIT_PREFIX": prefix, "REDIS_TOOLKIT_ENABLED": True}
+    put(own)
+    try:
+        # Settled first, for a transaction that was over before, or lost its connection, is none to go on with.
+        _settle()
         aside = {each: watch_of(each).lay_aside() for each in connections.all(initialized_only=True)}
         rehearsals.begin()
         try:
             yield prefix
         finally:
-            for each in connections.all(initialized_only=True):
-                watch_of(each).settle(each)
-            rehearsals.end()
-            # 1. the test writes, and what it wrote is settled  2. its keyspace ends, its transaction goes on  3. a read
-            # would store what is never committed under the project's own prefix. So till then nothing is read there.
-            for each in connections.all(initialized_only=True):
-                if rehearsals.is_a_tests(each):
-                    watch_of(each).take_back(aside.get(each), each)
-            _drop_keys()
+            _end(aside)
             if had_lost_redis:
                 trust.regained()
+    finally:
+        # Not what a class has put on top of ours by its own override_settings.
+        put({name: around[name] for name, value in _chosen().items() if value == own[name]})
     if rehearsals.is_on():
         # The keyspace around this one heard nothing of what was written in it.
         _drop_keys()
+
+
+def _chosen() -> dict[str, Any]:
+    return {"REDIS_TOOLKIT_PREFIX": settings.PREFIX, "REDIS_TOOLKIT_ENABLED": settings.ENABLED}
+
+
+def _end(aside: dict[BaseDatabaseWrapper, Any]) -> None:
+    _settle()
+    rehearsals.end()
+    # 1. the test writes, and what it wrote is settled  2. its keyspace ends, its transaction goes on  3. a read would
+    # store what is never committed under the project's own prefix. So till then nothing is read there.
+    for each in connections.all(initialized_only=True):
+        if each.in_atomic_block or aside.get(each) is not None:
+            watch_of(each).take_back(aside.get(each), each)
+    _drop_keys()
 
 
 def _drop_keys() -> None:
@@ -91,11 +119,15 @@ def _drop_keys() -> None:
 
 
 def _begin_afresh(*, is_promised: bool) -> bool:
-    """See that Redis answers, and forget an outage that another test made. Whether there was one."""
+    """See that Redis answers and has the scripts, and forget an outage that another test made. Whether there was one.
+
+    With the scripts, and owed nothing, so that what a test counts does not depend on what was done before it.
+    """
     if link().breaker.is_open:
         reset()
     try:
-        link().ask(pack(("PING",)))
+        scripts.load(link())
+        debts.pay(link())
     except StoreUnavailable as error:
         if is_promised:
             message = f"A test of the cache needs Redis, and there is none: {error} redis_toolkit.testing has servers."
@@ -140,15 +172,16 @@ def assert_cache_hits(hits: int, *, misses: int | None = None, bypasses: int | N
 
 @contextmanager
 def assert_redis_round_trips(number: int) -> Iterator[None]:
-    """Fail unless this thread asks Redis ``number`` times in the block. Raises AssertionError.
+    """Fail unless the threads of this process ask Redis ``number`` times in the block. Raises AssertionError.
 
-    A write asks once more when it is over; in a ``TestCase`` that is counted here although it is done later.
+    A write asks once more when it is over; in a ``TestCase`` that is counted here although it is done later. (Of the
+    writes of other threads, the ORM's in an asynchronous test for one, it is counted when it is done.)
     """
     _settle()
-    before = link().round_trips
+    before = link().total_round_trips
     yield
     _settle()
-    seen = link().round_trips - before
+    seen = link().total_round_trips - before
     if seen != number:
         raise AssertionError(f"{number} round trips to Redis expected, {seen} seen.")
 
@@ -178,10 +211,15 @@ class IsolatedCacheMixin(SimpleTestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        """Begin the keyspace of the class."""
-        # Before the test: its fixtures may still have to say where Redis is.
-        cls.enterClassContext(_keyspace(is_promised=False))
-        super().setUpClass()
+        """Set the class up in a keyspace that ends with it: whoever forgets our ``setUp`` shares nothing."""
+
+        def put(values: dict[str, Any]) -> None:
+            # For the class, whose own override_settings come between the two.
+            cls.enterClassContext(override_settings(**values))
+
+        # Not promised before the test: its fixtures may still have to say where Redis is.
+        with keyspace(put, is_promised=False):
+            super().setUpClass()
 
     def setUp(self) -> None:
         """Begin the keyspace of the test."""

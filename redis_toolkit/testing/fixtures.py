@@ -21,9 +21,15 @@ def valkey_server() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def isolated_cache() -> Iterator[str]:
+def isolated_cache(settings: Any) -> Iterator[str]:
     """A keyspace of the test's own; the value is its prefix. See :func:`redis_toolkit.testing.cache.isolated_cache`."""
-    with kit.isolated_cache() as prefix:
+
+    def put(values: dict[str, Any]) -> None:
+        # By pytest-django's fixture: settings that the test changes by it are taken back after this one has ended.
+        for name, value in values.items():
+            setattr(settings, name, value)
+
+    with kit.keyspace(put, is_promised=True) as prefix:
         yield prefix
 
 

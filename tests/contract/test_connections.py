@@ -17,6 +17,7 @@ from typing import Any
 
 import hiredis
 import pytest
+import redis
 
 from redis_toolkit.core import keyspaces
 from redis_toolkit.core.connections import Link, link, pack
@@ -149,6 +150,34 @@ def test_sixteen_threads_get_their_own_answers(redis_client):
     assert wrong == []
     assert costs == [200] * 16
     until(lambda: len(redis_client.client_list()) == idle)
+
+
+def test_round_trips_of_all_threads_are_counted(redis_client):
+    """Those of a thread that lives, 10; that has had its connection replaced twice and ended, 13; and one's own."""
+    link().ask(PING)
+    before, own = link().total_round_trips, link().round_trips
+    begin, end = threading.Barrier(2), threading.Barrier(2)
+    identities: list[int] = []
+
+    def work() -> None:
+        identities.extend(link().ask(CLIENT_ID) for _ in range(10))
+        begin.wait(PATIENCE)
+        end.wait(PATIENCE)
+        # Closed by the server: asked in vain, and once more.
+        link().ask(PING)
+        link().close()
+        link().ask(PING)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begin.wait(PATIENCE)
+    assert link().total_round_trips - before == 10
+    redis_client.client_kill_filter(_id=identities[0])
+    end.wait(PATIENCE)
+    thread.join(PATIENCE)
+    assert link().total_round_trips - before == 13
+    link().ask(PING)
+    assert (link().total_round_trips - before, link().round_trips - own) == (14, 1)
 
 
 FORK = """
@@ -328,6 +357,42 @@ def test_failures_are_counted_in_a_row(hasty):
                 link().ask(PING)
         hasty.start()
     assert link().breaker.is_open is False
+
+
+@pytest.fixture
+def loading(settings: Any) -> Iterator[redis.Redis]:
+    """A client of a server that reads its file again, and takes ten seconds or until `key-load-delay` is 0."""
+    settings.REDIS_TOOLKIT_READ_TIMEOUT = PATIENCE
+    settings.REDIS_TOOLKIT_BREAKER_RETRY = 0.02
+    # It listens after each kilobyte that it has read.
+    config = {"enable-debug-command": "local", "loading-process-events-interval-bytes": 1024}
+    with servers.new_valkey(config=config) as server, redis.Redis.from_url(server.url, socket_timeout=None) as client:
+        settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": server.url}}
+        client.mset({str(at): os.urandom(2000) for at in range(500)})
+        client.config_set("key-load-delay", 20_000)
+        with redis.Redis.from_url(server.url, socket_timeout=None) as another:
+            thread = threading.Thread(target=another.execute_command, args=("DEBUG", "RELOAD"))
+            thread.start()
+            until(lambda: client.info("persistence")["loading"] == 1)
+            yield client
+            client.config_set("key-load-delay", 0)
+            thread.join(PATIENCE)
+
+
+def test_a_server_that_is_loading_is_asked_three_times(loading, states):
+    """`LOADING` is an answer, and opens the breaker at the third; a probe closes it when the server has its data."""
+    seen = []
+    for _ in range(4):
+        with pytest.raises(StoreUnavailable) as raised:
+            link().ask(pack(("GET", "x")))
+        seen.append((str(raised.value).rpartition(": ")[2][:7], link().breaker.is_open))
+    assert seen == [("LOADING", False), ("LOADING", False), ("LOADING", True), (str(BreakerOpen())[:7], True)]
+    assert states.get(timeout=PATIENCE) == "open"
+    assert loading.info("persistence")["loading"] == 1
+    assert states.empty()
+    loading.config_set("key-load-delay", 0)
+    assert states.get(timeout=PATIENCE) == "closed"
+    assert link().ask(PING) == b"PONG"
 
 
 def test_what_must_come_first_is_done_before_redis_is_trusted(hasty, states):

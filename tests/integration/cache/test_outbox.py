@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connections, transaction
 
-from redis_toolkit.cache import debts, invalidate, looks, outbox, receivers, transactions
+from redis_toolkit.cache import debts, invalidate, looks, outbox, receivers, transactions, trust
 from redis_toolkit.core.clock import now, travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
@@ -147,6 +147,27 @@ def test_another_process_cannot_reach_redis(term, write):
     with travel(OVER):
         asked(term, term.cached)
         assert rows(term).count() == 0
+
+
+@pytest.mark.parametrize("reader", ["idle", "new"])
+def test_a_reader_that_noticed_no_outage(term, valkey, cost, reader):
+    """It trusts Redis at once, and a writer that has not found it yet is one that cannot reach it: the same bound."""
+    read = lambda: term.cached.get(pk=term.lessons[5].pk).title  # noqa: E731 - it is asked often
+    read()
+    valkey.pause()
+    valkey.resume()
+    if reader == "new":
+        link().close()
+        trust.forget()
+        looks.forget()
+    with cost() as it:
+        assert read() == "Lesson 5"
+        with unheard():
+            save(term)
+        assert read() == "Lesson 5"
+        with travel(LATER):
+            assert (read(), read()) == ("new", "new")
+    assert [outcome for _, outcome in it.outcomes] == ["hit", "hit", "miss", "hit"]
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from redis_toolkit.cache import debts, looks
+from redis_toolkit.cache import debts, looks, trust
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.models import Outbox
@@ -71,7 +71,7 @@ def test_a_server_that_refuses(term, redis_client, cost, refuse, allow, write, r
 
 
 def test_a_server_that_does_not_say_which_it_is(term, redis_client, cost, caplog: Any):
-    """Without INFO a restart could not be told: nothing more is served, and the log says what to allow."""
+    """Without INFO a restart could not be told: a new connection serves nothing, and the log says what to allow."""
     read = term.cached.filter(group=term.groups[5]).count
     assert (read(), read()) == (1, 1)
     redis_client.execute_command("ACL", "SETUSER", "default", "-info")
@@ -81,4 +81,25 @@ def test_a_server_that_does_not_say_which_it_is(term, redis_client, cost, caplog
             with travel(seconds):
                 assert (read(), read()) == (1, 1)
     assert it.outcomes == [("count", "bypass")] * 6
-    assert "Redis refuses INFO, so a restart could not be told: nothing is served from it. Allow +info." in caplog.text
+    assert (
+        "Redis refuses INFO, so a restart could not be told: a connection serves no answers but its own, and the second of"
+        " a process none. Allow +info."
+    ) in caplog.text
+
+
+def test_a_process_that_began_without_info(term, redis_client, cost):
+    """Its first connection serves what was stored through it, and nobody else's; the second serves nothing."""
+    read, other = term.cached.filter(group=term.groups[5]).count, term.cached.filter(group=term.groups[6]).count
+    other()
+    trust.forget()
+    link().close()
+    redis_client.execute_command("ACL", "SETUSER", "default", "-info")
+    with cost() as it:
+        assert (other(), read(), read()) == (1, 1, 1)
+    assert it.outcomes == [("count", "miss"), ("count", "miss"), ("count", "hit")]
+    link().close()
+    with cost() as it:
+        for seconds in (0, 2, 4):
+            with travel(seconds):
+                assert (read(), read()) == (1, 1)
+    assert it.outcomes == [("count", "bypass")] * 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import redis
 from django.db import IntegrityError, connections, transaction
 from django.test import TestCase, TransactionTestCase, override_settings
 
+from redis_toolkit.conf import settings
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.testing.cache import (
     IsolatedCacheMixin,
@@ -104,8 +106,6 @@ class Kept:
             self.list_of(5)
         lesson = self.term.again(5)
         lesson.title = "new"
-        # The first write loads the scripts, which costs one more.
-        lesson.save()
         with assert_redis_round_trips(2):
             lesson.save()
         with assert_redis_round_trips(3):
@@ -165,6 +165,28 @@ class OnPostgreSQL(Kept, IsolatedCacheMixin, TestCase):
     databases = {"postgres"}
 
 
+class Asynchronous(IsolatedCacheMixin, TestCase):
+    """The ORM of a coroutine runs in another thread than the coroutine."""
+
+    databases = {"postgres"}
+    term: Term
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.term = Term("postgres")
+
+    async def test_round_trips_are_counted(self) -> None:
+        """A hit is 1, a save 2 and a miss 3, as in a test that is not asynchronous."""
+        # The first read finds what was written into the outbox when the databases were made, without a server.
+        await self.term.cached.acount()
+        with assert_redis_round_trips(1):
+            assert await self.term.cached.acount() == 10
+        with assert_redis_round_trips(2):
+            await self.term.lessons[5].asave(using="postgres")
+        with assert_redis_round_trips(3):
+            assert await self.term.cached.acount() == 10
+
+
 class InATransactionTestCase(Kept, IsolatedCacheMixin, TransactionTestCase):
     """The same where transactions do end."""
 
@@ -175,6 +197,51 @@ class InATransactionTestCase(Kept, IsolatedCacheMixin, TransactionTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.term = Term(self.alias)
+
+
+class WhoeverForgetsSetUp(IsolatedCacheMixin, TestCase):
+    """A class whose ``setUp`` does not call ours. Either test writes what the other must not be given."""
+
+    databases = {"default", "postgres"}
+    terms: dict[str, Term]
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.terms = {alias: Term(alias) for alias in ("default", "postgres")}
+        with assert_cache_hits(2, misses=2):
+            for term in cls.terms.values():
+                assert [term.cached.count(), term.cached.count()] == [10, 10]
+
+    def setUp(self) -> None:
+        """Nothing."""
+
+    def _write_and_read(self, gone: int) -> None:
+        with assert_cache_hits(0, misses=0, bypasses=4):
+            for term in self.terms.values():
+                assert term.cached.count() == 10
+                term.plain(Lesson).filter(pk__in=[each.pk for each in term.lessons[:gone]]).delete()
+                assert term.cached.count() == 10 - gone
+        assert settings.PREFIX == "rt"
+        assert keys("rt.test-*") == keys("rt:[qr]:*") == []
+
+    def test_one(self) -> None:
+        """What the other deletes is there: every read is a bypass, under the prefix of the project."""
+        self._write_and_read(1)
+
+    def test_another(self) -> None:
+        """The same."""
+        self._write_and_read(2)
+
+
+@override_settings(REDIS_TOOLKIT_OUTBOX_INTERVAL=7)
+class WithSettingsOfItsOwn(IsolatedCacheMixin, TestCase):
+    """A class with settings: they hold in its tests, and go with it."""
+
+    def test_they_hold(self) -> None:
+        """In the keyspace of the test, which is one below the project's."""
+        assert settings.OUTBOX_INTERVAL == 7
+        assert settings.PREFIX.startswith("rt.test-")
+        assert settings.PREFIX.count("test-") == 1
 
 
 class WithoutTheMixin(TestCase):
@@ -217,12 +284,81 @@ class WithoutTheMixin(TestCase):
 
 
 @pytest.mark.django_db
-def test_the_database_of_pytest_django(settings) -> None:
+def test_the_database_of_pytest_django(settings: Any) -> None:
     """In pytest-django's own transaction, with the cache turned off in the settings: a miss and a hit."""
     settings.REDIS_TOOLKIT_ENABLED = False
     with isolated_cache(), assert_cache_hits(1, misses=1):
         assert [Lesson.cached.count(), Lesson.cached.count()] == [0, 0]
     with assert_cache_hits(0, bypasses=1):
+        Lesson.cached.count()
+
+
+@pytest.mark.django_db(transaction=True, databases=["postgres"])
+def test_a_keyspace_in_a_block_of_ones_own() -> None:
+    """The transaction around it goes on afterwards: its own writes are read, its marks go when it is rolled back."""
+    term = Term("postgres")
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using="postgres"):
+        term.plain(Lesson).filter(pk=term.lessons[0].pk).delete()
+        with isolated_cache(), assert_cache_hits(1, misses=1):
+            assert [term.cached.count(), term.cached.count()] == [9, 9]
+        with redis.Redis.from_url(servers.redis_url) as client:
+            client.flushdb()
+        # Redis has lost the marks, and what was written before is remembered all the same.
+        with assert_cache_hits(0, misses=0, bypasses=1):
+            assert term.cached.count() == 9
+        term.plain(Lesson).filter(pk=term.lessons[1].pk).delete()
+        raise ZeroDivisionError
+    with assert_cache_hits(1, misses=1):
+        assert [term.cached.count(), term.cached.count()] == [10, 10]
+
+
+@pytest.mark.django_db(transaction=True, databases=["postgres"])
+def test_a_keyspace_in_a_transaction_begun_by_hand() -> None:
+    """The same where Django knows of no block: what was written before is not read from the cache afterwards."""
+    term = Term("postgres")
+    term.cached.count()
+    transaction.set_autocommit(False, using="postgres")
+    try:
+        term.plain(Lesson).filter(pk=term.lessons[0].pk).delete()
+        with isolated_cache(), assert_cache_hits(1, misses=1):
+            assert [term.cached.count(), term.cached.count()] == [9, 9]
+        transaction.rollback(using="postgres")
+    finally:
+        transaction.set_autocommit(True, using="postgres")
+    with assert_cache_hits(1, misses=1):
+        assert [term.cached.count(), term.cached.count()] == [10, 10]
+
+
+@pytest.mark.django_db(transaction=True, databases=["postgres"])
+def test_a_transaction_that_was_lost_before() -> None:
+    """One whose connection is gone is not gone on with: what is written in the keyspace is nobody's business after it."""
+    term = Term("postgres")
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using="postgres"):
+        term.plain(Lesson).filter(pk=term.lessons[0].pk).delete()
+        raise ZeroDivisionError
+    connections["postgres"].close()
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.flushdb()  # (Nobody takes its marks off.)
+    with ExitStack() as block:
+        with isolated_cache():
+            # As the class of a TestCase does.
+            block.enter_context(transaction.atomic(using="postgres"))
+            term.plain(Lesson).filter(pk=term.lessons[1].pk).delete()
+        with assert_cache_hits(0, misses=0, bypasses=1):
+            assert term.cached.count() == 9
+        transaction.set_rollback(True, using="postgres")
+    assert term.cached.count() == 10
+
+
+@pytest.mark.django_db
+def test_a_server_without_the_scripts() -> None:
+    """A keyspace begins with them, so a miss is 3 round trips whatever was done before."""
+    with isolated_cache():
+        # (The first read finds what was written into the outbox when the databases were made.)
+        Lesson.cached.count()
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.script_flush()
+    with isolated_cache(), assert_redis_round_trips(3):
         Lesson.cached.count()
 
 
@@ -275,5 +411,6 @@ def test_what_a_failure_says() -> None:
 
 def test_no_database_is_asked() -> None:
     """The keyspace alone opens no connection, so a test without a database may have one."""
+    connections.close_all()
     with isolated_cache():
         assert [each.connection for each in connections.all()] == [None] * len(connections.settings)
