@@ -48,7 +48,8 @@ class _Last:
 
 
 _last: dict[str, _Last] = {}
-_dropped: dict[str, set[int]] = {}
+#: What the last look has dropped, by writer as well: an emptied table may begin anew with its numbers.
+_dropped: dict[str, set[tuple[int, str]]] = {}
 
 
 class Watcher(Protocol):
@@ -113,14 +114,14 @@ def look(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -> boo
     own, place = watcher.writer.hex(), logical_name(connection.alias)
     rows = [row for row in rows if row.writer != own]
     # Before the stamps are dropped: what is over only afterwards must be dropped once more.
-    over = [row.id for row in rows if row.is_over]
+    over = [(row.id, row.writer) for row in rows if row.is_over]
     try:
-        _drop_in_redis([row for row in rows if row.id not in _dropped.get(place, ())], target)
+        _drop_in_redis([row for row in rows if (row.id, row.writer) not in _dropped.get(place, ())], target)
     except StoreUnavailable:
         return False
     _dropped[place] = set(over)
     if over:
-        _delete(connection, over)
+        _delete(connection, [key for key, _ in over])
     return True
 
 

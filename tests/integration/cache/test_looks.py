@@ -256,6 +256,21 @@ def test_a_row_that_cannot_be_read(term, garbage):
     assert rows(term).count() == 0
 
 
+def test_a_number_that_is_given_again(term):
+    """1. a look drops row 7 and deletes it  2. the table is emptied, and numbers begin anew  3. another row 7: dropped."""
+    stem = f"rt:s:{term.alias}:app_lesson"
+    for at, writer in enumerate(("01" * 12, "02" * 12), start=1):
+        assert [title(term), title(term)] == [title(term)] * 2
+        run_sql(term, f"UPDATE app_lesson SET title = '{at}' WHERE title NOT LIKE '%6'")
+        title(term)
+        behind = connections[term.alias].execute_wrappers.pop(0)
+        run_sql(term, f"UPDATE app_lesson SET title = 'unseen {at}' WHERE title = '{at}'")
+        connections[term.alias].execute_wrappers.insert(0, behind)
+        rows(term).create(pk=7, writer=writer, stem=stem, names='[""]', written=now())
+        with travel(at * LATER):
+            assert title(term) == f"unseen {at}"
+
+
 def test_nobody_of_the_projects_hears_of_rows_that_go(term, cost):
     """Receivers, execute_wrappers and the log of queries hear nothing of a look, so none can fail a hit."""
     assert [title(term), title(term)] == ["Lesson 5"] * 2
