@@ -186,21 +186,24 @@ def test_exit_codes(django_environment: dict[str, str]) -> None:
 
 
 def test_watching(django_environment: dict[str, str]) -> None:
-    """With --watch it goes on, a line for each round and one for each wrong entry, until Ctrl-C; then it exits with 1."""
+    """With --watch it goes on, a line for each round and one for each wrong entry, until SIGTERM; then it exits with 1."""
     with subprocess.Popen(
         [sys.executable, "manage.py", "redis_verify", "--watch", "0.01"],
         stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | django_environment | {"PYTHONUNBUFFERED": "1"},
     ) as watching:  # fmt: skip
-        assert watching.stdout is not None
-        assert watching.stdout.readline().startswith("120 entries looked at: 120 equal, 0 different")
-        unseen("postgres", WRONG)
-        lines: list[str] = []
-        while len(lines) < 5:
-            # (A round may have been under way.)
-            line = watching.stdout.readline()
-            lines += [] if line.startswith("120 entries looked at: 120 equal") else [line]
-        watching.send_signal(signal.SIGINT)
-        rest = watching.stdout.read().splitlines()
+        try:
+            assert watching.stdout.readline().startswith("120 entries looked at: 120 equal, 0 different")
+            unseen("postgres", WRONG)
+            lines: list[str] = []
+            while len(lines) < 5:
+                # (A round may have been under way.)
+                line = watching.stdout.readline()
+                assert line
+                lines += [] if line.startswith("120 entries looked at: 120 equal") else [line]
+            watching.send_signal(signal.SIGTERM)
+            rest = watching.stdout.read().splitlines()
+        finally:
+            watching.kill()
     told = [line for line in lines + rest if line.startswith("different: ")]
     assert len(told) == len(set(told)) == 2
     assert watching.returncode == 1

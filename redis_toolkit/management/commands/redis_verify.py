@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import random
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from threading import Event
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 from django.apps import apps
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--database", help="Only of this database (an alias). Default: all.")
         parser.add_argument(
             "--watch", nargs="?", type=float, const=10.0, metavar="SECONDS",
-            help="Go on until Ctrl-C, resting so many seconds (10) between two rounds.",
+            help="Go on until Ctrl-C or SIGTERM, resting so many seconds (10) between two rounds.",
         )  # fmt: skip
         parser.add_argument("--seed", help="Seed of the dice that choose the sample.")
         parser.add_argument("--values", action="store_true", help="Show the values that differ, beside the columns.")
@@ -51,6 +52,19 @@ class Command(BaseCommand):
             raise CommandError("--sample and --watch are numbers above 0.", returncode=2)
         self.dice = random.Random(options["seed"])  # noqa: S311 - a sample, no secret
         self.wrong: set[str] = set()
+        heeds = options["watch"] is not None and current_thread() is main_thread()
+        # What systemd and containers send; and a job in the background does not hear Ctrl-C.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler) if heeds else None
+        try:
+            self.compare()
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+        if self.wrong:
+            sys.exit(1)
+
+    def compare(self) -> None:
+        options = self.options
         models, aliases = self.models(), self.aliases()
         try:
             verifier = Verifier(link(), aliases)
@@ -67,8 +81,6 @@ class Command(BaseCommand):
             raise CommandError(f"{error}. What was not looked at yet may be right or wrong.", returncode=2) from error
         except (DatabaseAway, Misconfigured) as error:
             raise CommandError(str(error), returncode=2) from error
-        if self.wrong:
-            sys.exit(1)
 
     def models(self) -> list[str]:
         try:
