@@ -412,6 +412,5 @@ def test_what_a_failure_says() -> None:
 def test_no_database_is_asked() -> None:
     """The keyspace alone opens no connection, so a test without a database may have one."""
     connections.close_all()
-    connections.close_all()
     with isolated_cache():
         assert [each.connection for each in connections.all()] == [None] * len(connections.settings)
