@@ -248,7 +248,7 @@ class Watch:
 
     def take_back(self, aside: Transaction | None, connection: BaseDatabaseWrapper) -> None:
         """Go on with the transaction around a test. Meanwhile it may have written anything."""
-        self._open = aside or Transaction(self.alias, connection)
+        self._open, self._hook = aside or Transaction(self.alias, connection), None
         self._open.tables.update(tables(self.alias).by_name)
 
     # Reading
