@@ -29,6 +29,8 @@ from redis_toolkit.exceptions import StoreUnavailable
 
 __all__ = ["expect", "forget", "is_due", "look", "may_trust"]
 
+#: Seconds until a look that failed is made again, at most.
+_AGAIN: Final = 0.5
 #: A look that finds more rows than this drops whole tables instead.
 _MANY: Final = 500
 
@@ -42,7 +44,7 @@ class _Last:
 
     def __init__(self, began: float, *, known: bool) -> None:
         # What is committed after a look has read waits for the next: one that takes long must not put that off.
-        self.due = began + settings.OUTBOX_INTERVAL / 2
+        self.due = began + (settings.OUTBOX_INTERVAL / 2 if known else min(settings.OUTBOX_INTERVAL / 2, _AGAIN))
         self.until = began + settings.OUTBOX_INTERVAL if known else 0.0
         self.looking = threading.Lock()
 

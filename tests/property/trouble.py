@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from redis_toolkit.cache import debts, trust
+from redis_toolkit.cache import debts, looks, trust
 from redis_toolkit.core.connections import link, pack
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.testing import ValkeyServer
@@ -48,6 +48,7 @@ class Bench:
         self.mend()
         link().close()
         trust.forget()
+        looks.forget()
         self.examples += 1
         self.settings.REDIS_TOOLKIT_ENABLED = True
         debts.pay(link())
@@ -103,3 +104,4 @@ class Bench:
         assert link()._is_back()
         link().breaker.close()
         trust.forget()
+        looks.forget()
