@@ -70,12 +70,13 @@ def _drain(connection: BaseDatabaseWrapper, target: Link, *, is_free: bool) -> D
         # 1. we read a row whose write may be under way  2. its stamps are dropped  3. the write commits, is over
         # 4. we delete the row. So whether it is over is asked before 2, and else it stays.
         over = [row.id for row in found if row.is_over]
+        writers = {row.writer for row in found}
         unmark_all(target, (mark for row in found for mark in row.marks))
-        # By their ids: rows that another writer has committed since we read are not among them. Who drains, looks or
+        # By id and writer: rows that another has committed since we read are not among them. Who drains, looks or
         # makes the outbox smaller beside us drops and deletes the same once more, and finds nothing to do.
         if not reason:
             try:
-                gone += outbox.rows_in(connection).filter(pk__in=over).delete()[0]
+                gone += outbox.rows_in(connection).filter(pk__in=over, writer__in=writers).delete()[0]
                 kept += len(found) - len(over)
                 continue
             except Error as error:

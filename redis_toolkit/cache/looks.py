@@ -104,8 +104,10 @@ def look(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -> boo
     try:
         rows = _read(connection, watcher)
     except _Away as error:
-        # Without its database nobody writes either.
-        _log.warning("The outbox of %s could not be read: %s", connection.alias, str(error.__cause__))
+        # Without its database nobody writes either. (If it is away for us alone: see caveats.md, two faults at once.)
+        _log.warning(
+            "The database %s is away, and hits are served as before: %s", connection.alias, str(error.__cause__)
+        )
         return True
     except (DatabaseError, InterfaceError) as error:
         _log.warning(
@@ -123,7 +125,7 @@ def look(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -> boo
         return False
     _dropped[place] = set(over)
     if over:
-        _delete(connection, [key for key, _ in over])
+        _delete(connection, over)
     return True
 
 
@@ -134,7 +136,7 @@ def _drop_in_redis(rows: Sequence[outbox.Row], target: Link) -> None:
         unmark_all(target, (mark for row in rows for mark in row.marks))
 
 
-def _delete(connection: BaseDatabaseWrapper, found: Sequence[int]) -> None:
+def _delete(connection: BaseDatabaseWrapper, found: Sequence[tuple[int, str]]) -> None:
     """Delete rows that were dropped; in a transaction only once that has committed, for it may last."""
     if not is_open(connection):
         outbox.delete(connection, found)
@@ -147,26 +149,36 @@ def _read(connection: BaseDatabaseWrapper, watcher: Watcher) -> list[outbox.Row]
     if not connection.in_atomic_block:
         connection.close_if_health_check_failed()
     try:
+        _connect(connection)
+        with _beginning_nothing(connection):
+            if _sees_latest(connection, watcher):
+                return outbox.read(connection)
+    except (DatabaseError, InterfaceError):
+        if _is_alone(connection):
+            raise
+        # The server may have closed this one connection, or the caller's transaction be broken.
+    except _Away:
+        if not _has_pool(connection):
+            raise
+        # All of its pool may be in use.
+    with closing(_another(connection)) as other:
+        _connect(other)
+        return outbox.read(other)
+
+
+def _connect(connection: BaseDatabaseWrapper) -> None:
+    """Open ``connection`` if it is not. Raises _Away if nobody is there to let us in or not."""
+    try:
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:
-        if not _has_pool(connection):
-            raise _Away from error
-        # All of its pool may be in use.
-    else:
-        try:
-            with _beginning_nothing(connection):
-                if _sees_latest(connection, watcher):
-                    return outbox.read(connection)
-        except (DatabaseError, InterfaceError):
-            if _is_alone(connection):
-                raise
-            # The server may have closed this one connection, or the caller's transaction be broken.
-    with closing(_another(connection)) as other:
-        try:
-            other.ensure_connection()
-        except (DatabaseError, InterfaceError) as error:
-            raise _Away from error
-        return outbox.read(other)
+        if _is_refusal(error):
+            raise
+        raise _Away from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether a server is there, and lets us not in (too many connections, a password): others may be writing."""
+    return "FATAL" in str(error)
 
 
 @contextmanager

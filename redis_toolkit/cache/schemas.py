@@ -42,6 +42,7 @@ class Schemas:
         """Whether ``table`` now lacks one of the columns whose values a writer must read. Asked once if it does not."""
         if table.name not in self._doubtful:
             return False
+        connection.validate_no_broken_transaction()
         # A cursor of the backend: whoever counts queries is not to count this one.
         with connection.wrap_database_errors, closing(connection.create_cursor()) as cursor:
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table.name)} WHERE 1 = 0")  # noqa: S608 - the model's own name

@@ -23,7 +23,7 @@ from redis_toolkit.cache.transcripts import Forged
 from redis_toolkit.cache.watch import watch_of
 from redis_toolkit.core import keys, keyspaces
 from redis_toolkit.core.connections import Link, pack
-from redis_toolkit.exceptions import CodecError, StoreUnavailable
+from redis_toolkit.exceptions import CodecError
 
 __all__ = ["DatabaseAway", "Finding", "Inventory", "Outcome", "Verifier", "choose"]
 
@@ -206,4 +206,4 @@ class Verifier:
         """Have Redis told of writes that could not tell it, as a reader does who trusts its first hit."""
         connection = connections[alias]
         if not looks.look(connection, self._link, watch_of(connection)):
-            raise StoreUnavailable
+            raise DatabaseAway(f"The outbox of {alias!r} could not be read, or Redis not be told of what is in it.")

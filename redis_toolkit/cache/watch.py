@@ -102,6 +102,7 @@ class Watch:
 
     def _in_a_transaction(self, first: Call, call: Call, connection: BaseDatabaseWrapper) -> Any:
         """A statement in autocommit, in a transaction with what comes ``first`` and may say what to mark at last."""
+        broken = connection.needs_rollback if rehearsals.is_bare(connection) else None
         try:
             with transaction.atomic(using=self.alias, savepoint=False):
                 names = first()
@@ -110,6 +111,9 @@ class Watch:
                     self._transaction(connection).mark(tables(self.alias), names)
                 return result
         finally:
+            if broken is not None:
+                # Around a test, whose block goes on as it does without us.
+                connection.needs_rollback = broken
             self.settle(connection)
 
     def _alone(self, change: Change, call: Call, context: dict[str, Any], text: str) -> Any:
@@ -167,7 +171,8 @@ class Watch:
 
     def _lock(self, change: Change, connection: BaseDatabaseWrapper) -> dict[str, set[str]]:
         """Lock the rows; the stamps (by table) of what they hold and will hold."""
-        self._transaction(connection)
+        # Known from here on, for what others wrap around the statement may read from the cache before it is marked.
+        self._transaction(connection).tables.update(change.names)
         found = change.names_of_rows(read_locked(change, connection))
         name = change.table.name if change.table is not None else ""
         return {**change.names, name: change.names[name] | found}

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models.signals import post_delete
 from django.test.utils import CaptureQueriesContext
 
@@ -147,6 +147,27 @@ def test_the_server_closed_the_connection(term, cost):
         assert title(term) == "new"
     assert it.outcomes[-1] == ("get", "hit")
     connection.close()
+
+
+@on_postgres
+def test_a_server_that_lets_us_not_in(term):
+    """Where the database runs and refuses this process a connection, others write: nothing is trusted."""
+    assert [title(term), title(term)] == ["Lesson 5"] * 2
+    write(term)
+    run_sql(
+        term, "DROP ROLE IF EXISTS kept_out", "CREATE ROLE kept_out LOGIN CONNECTION LIMIT 0",
+    )  # fmt: skip
+    connection = connections[term.alias]
+    with travel(LATER), pytest.MonkeyPatch.context() as patch:
+        connection.close()
+        patch.setitem(connection.settings_dict, "USER", "kept_out")
+        # (A hit would ask the database for nothing.)
+        with pytest.raises(OperationalError, match="too many connections for role"):
+            title(term)
+    connection.close()
+    run_sql(term, "DROP ROLE kept_out")
+    with travel(2 * LATER):
+        assert title(term) == "new"
 
 
 @on_postgres

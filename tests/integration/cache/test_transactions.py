@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -341,3 +342,25 @@ class WithHooks(TestCase):
         with self.captureOnCommitCallbacks(using=PG) as hooks:
             Timetable(PG).change(title="new")
         assert hooks == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_somebody_reads_around_a_statement_that_is_not_committed(timetable: Timetable, fails: bool) -> None:
+    """1. UPDATE  2. a wrapper of the project's own reads from the cache  3. marks, COMMIT: it stored nothing."""
+    timetable.warm()
+    invalidate(Lesson, using=timetable.alias)
+    seen: list[Any] = []
+
+    def around(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        if sql.startswith("UPDATE") and not seen:
+            seen.append(timetable.group(1))
+            if fails:
+                raise ZeroDivisionError
+        return result
+
+    with suppress(ZeroDivisionError), connections[timetable.alias].execute_wrapper(around):
+        Lesson.objects.using(timetable.alias).filter(pk=1).update(title="new")
+    assert seen == [["new"]]
+    assert timetable.group(1) == (["old"] if fails else ["new"])
+    assert timetable.stale() == 0
