@@ -109,7 +109,7 @@ the same order; the table has the median of the turns. A hit is a read during wh
 through Django; the read in front of a save counts as part of the save. Times are what a process waited, the others at
 work beside it on the same processors. Wrong is what differs from the database when all is quiet. Left out: starting,
 one read of everything there is, a first turn; and, from the hits but not from the times, the look at the outbox that
-each of our processes takes once a second."""
+each of our processes takes twice a second."""
 
 
 def _aims(mix: Mix) -> str:
