@@ -21,6 +21,8 @@ from redis_toolkit.exceptions import Misconfigured, RedisToolkitError
 
 __all__ = ["check_databases", "check_models", "check_server", "check_settings"]
 
+#: The table of a database on which anything was ever migrated.
+_MIGRATIONS: Final = "django_migrations"
 #: Seconds. A transaction of a web request may well take this long.
 SHORTEST_MARK: Final = 5
 
@@ -52,7 +54,8 @@ def check_databases(
             id="redis_toolkit.W003",
         )
         for alias in databases or ()
-        if not outbox.is_there(connections[alias])
+        # (`migrate` asks this, too, ahead of its first run.)
+        if _MIGRATIONS in connections[alias].introspection.table_names() and not outbox.is_there(connections[alias])
     ]
 
 

@@ -19,6 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections, models, router
 from django.test.utils import isolate_apps
 
+from redis_toolkit import checks
 from redis_toolkit.cache import CacheManager, outbox, tables
 from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
 from redis_toolkit.conf import Settings
@@ -368,6 +369,9 @@ def test_w003(monkeypatch):
     (found,) = check_databases(None, databases=["default"])
     assert (found.id, found.msg) == ("redis_toolkit.W003", "The database 'default' has no outbox.")
     assert "migrate redis_toolkit --database=default" in found.hint
+    # A database on which nothing was migrated yet is about to be.
+    monkeypatch.setattr(checks, "_MIGRATIONS", "nobody_migrated")
+    assert check_databases(None, databases=["default"]) == []
     monkeypatch.undo()
     outbox.forget()
 
