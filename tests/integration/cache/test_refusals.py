@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
-from redis_toolkit.cache import debts, looks, trust
+from redis_toolkit.cache import debts, flights, looks, trust
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.models import Outbox
@@ -103,3 +107,26 @@ def test_a_process_that_began_without_info(term, redis_client, cost):
             with travel(seconds):
                 assert (read(), read()) == (1, 1)
     assert it.outcomes == [("count", "bypass")] * 6
+
+
+def test_a_user_who_may_do_what_the_page_says(term, redis_client, cost, monkeypatch):
+    """With the commands and keys of docs/reference/keys.md and no others everything works, and nothing fails."""
+    page = Path(__file__).parents[3] / "docs" / "reference" / "keys.md"
+    (rules,) = re.findall(r"^~prefix:\* -@all .*$", page.read_text("utf-8"), re.MULTILINE)
+    allowed = rules.replace("prefix", "rt").split()
+    monkeypatch.setattr(flights, "_WORTH", 0.0)
+    redis_client.execute_command("ACL", "SETUSER", "default", "resetkeys", *allowed, "+acl")
+    link().close()
+    try:
+        with cost() as it:
+            for title in ("new", "newer"):
+                lesson = term.again(5)
+                lesson.title = title
+                lesson.save()
+                for _ in range(2):
+                    assert [each.title for each in term.cached.filter(group=term.groups[5])] == [title]
+        assert (it.failures, [outcome for _, outcome in it.outcomes]) == ([], ["miss", "hit"] * 2)
+        call_command("redis_verify", stdout=StringIO())
+        call_command("redis_invalidate", "--purge", stdout=StringIO())
+    finally:
+        redis_client.execute_command("ACL", "SETUSER", "default", "allkeys", "+@all")
