@@ -130,3 +130,20 @@ def test_a_user_who_may_do_what_the_page_says(term, redis_client, cost, monkeypa
         call_command("redis_invalidate", "--purge", stdout=StringIO())
     finally:
         redis_client.execute_command("ACL", "SETUSER", "default", "allkeys", "+@all")
+
+
+def test_a_user_who_may_use_no_streams(term, redis_client, cost, monkeypatch):
+    """Without the stream commands of claims answers are stored all the same, and each load says what failed."""
+    monkeypatch.setattr(flights, "_WORTH", 0.0)
+    redis_client.execute_command("ACL", "SETUSER", "default", "-@stream")
+    link().close()
+    try:
+        term.cached.filter(group=term.groups[5]).count()
+        term.again(5).save()
+        with cost() as it:
+            for _ in range(2):
+                assert term.cached.filter(group=term.groups[5]).count() == 1
+        assert [outcome for _, outcome in it.outcomes] == ["miss", "hit"]
+        assert [during for during, _ in it.failures] == ["store"]
+    finally:
+        redis_client.execute_command("ACL", "SETUSER", "default", "+@stream")
