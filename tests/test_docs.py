@@ -131,31 +131,25 @@ def test_snippets_run(page, tmp_path, redis_url):
     assert result.returncode == 0, result.stderr
 
 
-def test_the_tests_of_the_how_to_pass(tmp_path, redis_url):
-    """The page on testing, typed into the tutorial's project: 3 tests of pytest and 2 of unittest pass under pytest."""
+@pytest.fixture
+def tested_project(tmp_path, redis_url):
+    """The tutorial's project, with the tests that the page on testing shows."""
     page = DOCS / "how-to" / "test-with-the-cache.md"
-    files = {
-        name: block
-        for each in (TUTORIAL, page)
-        for block in snippets.blocks(each)
-        if (name := snippets.file_name(block))
-    }
+    blocks = [block for each in (TUTORIAL, page) for block in snippets.blocks(each)]
+    files = {name: block for block in blocks if (name := snippets.file_name(block))}
     snippets.make_project(tmp_path, files, redis_url)
-    result = snippets.pytest(tmp_path)
+    return tmp_path
+
+
+def test_the_tests_of_the_how_to_pass(tested_project):
+    """The page's 3 tests of pytest and 2 of unittest pass under pytest."""
+    result = snippets.pytest(tested_project)
     assert result.returncode == 0, result.stdout
     assert "5 passed" in result.stdout
 
 
-def test_so_do_they_under_djangos_own_runner(tmp_path, redis_url):
+def test_so_do_they_under_djangos_own_runner(tested_project):
     """The page's test case, run by `manage.py test`, passes with both of its tests."""
-    page = DOCS / "how-to" / "test-with-the-cache.md"
-    files = {
-        name: block
-        for each in (TUTORIAL, page)
-        for block in snippets.blocks(each)
-        if (name := snippets.file_name(block))
-    }
-    snippets.make_project(tmp_path, files, redis_url)
-    result = snippets.django_test(tmp_path, "tests.test_with_unittest")
+    result = snippets.django_test(tested_project, "tests.test_with_unittest")
     assert result.returncode == 0, result.stderr
     assert "Ran 2 tests" in result.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from redis_toolkit.cache import cached, plans
 from redis_toolkit.exceptions import Misconfigured
 from tests.app.factories import GroupFactory, LessonFactory, RoomFactory, StudentFactory, TeacherFactory
 from tests.app.models import Basket, Cargo, City, Country, Freighter, Fruit, Group, Lesson, Room, Seed, Tile
+from tests.integration.cache.threads import elsewhere
 from tests.school import ALIASES
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("shared_redis")]
@@ -37,22 +37,6 @@ def lessons(db: str, count: int = 4) -> list[Lesson]:
     for lesson in made:
         lesson.save(using=db)
     return made
-
-
-def elsewhere(ask: Callable[[], Any]) -> Any:
-    """What ``ask`` gives on connections of another thread."""
-    found: list[Any] = []
-
-    def run() -> None:
-        try:
-            found.append(ask())
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(30)
-    return found[0]
 
 
 @both

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
@@ -19,6 +19,7 @@ from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from tests.integration.cache.leftovers import leave
+from tests.integration.cache.threads import closing_after, elsewhere
 from tests.school import ALIASES
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("empty_outboxes")]
@@ -264,18 +265,3 @@ def test_two_names_of_one_database(redis_client):
     with database("twin", "default"), database("nothing", "default", ENGINE="django.db.backends.dummy", NAME=""):
         assert list(drain_all()) == [Drained("default", rows=2), Drained("postgres")]
         assert list(drain_all(["twin", "default"])) == [Drained("twin")]
-
-
-def closing_after(ask: Callable[[], Any]) -> Any:
-    """Ask, and close the connections of this thread."""
-    try:
-        return ask()
-    finally:
-        connections.close_all()
-        link().close()
-
-
-def elsewhere(ask: Callable[[], Any]) -> Any:
-    """The answer in another thread, with connections of its own."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(closing_after, ask).result()

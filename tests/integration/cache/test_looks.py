@@ -21,6 +21,7 @@ from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from tests.app.models import Lesson
 from tests.integration.cache.term import Term
+from tests.integration.cache.threads import elsewhere
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("empty_outboxes")]
 
@@ -67,19 +68,6 @@ def run_sql(term: Term, *statements: str) -> None:
     with connections[term.alias].cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-
-
-def elsewhere(ask: Callable[[], Any]) -> Any:
-    """The answer in another thread, with connections of its own."""
-
-    def asking() -> Any:
-        try:
-            return ask()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asking).result()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
@@ -20,6 +19,7 @@ from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from tests.app.models import Lesson, Place
 from tests.integration.cache.term import Term
+from tests.integration.cache.threads import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -388,19 +388,6 @@ def test_a_table_that_refuses_to_be_made_smaller(term, settings, monkeypatch):
     outbox.keep_small(connections[term.alias])
     assert rows(term).count() == 3
     monkeypatch.undo()
-
-
-def elsewhere(ask: Callable[[], Any]) -> Any:
-    """The answer in another thread, with connections of its own."""
-
-    def asking() -> Any:
-        try:
-            return ask()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asking).result()
 
 
 def test_a_look_from_inside_the_transaction_that_put_the_row(term):
