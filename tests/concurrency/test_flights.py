@@ -159,10 +159,10 @@ def test_a_claim_costs_no_round_trip_more_than_three(
     timetable.change(title="new")
     if stand:
         timetable.cached.filter(group=1).order_by("pk").count()
-    before = link().round_trips
+    claims = lambda: redis_client.info("commandstats").get("cmdstat_xadd", {}).get("calls", 0)  # noqa: E731 - asked twice
+    before, claimed = link().round_trips, claims()
     assert timetable.group(1) == ["new"]
-    assert link().round_trips - before == 3
-    assert len(redis_client.keys("rt:w:*")) == 1
+    assert (link().round_trips - before, claims() - claimed) == (3, 2)
 
 
 def test_a_load_that_takes_no_time_is_not_claimed(
