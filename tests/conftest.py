@@ -13,7 +13,7 @@ import pytest
 import pytest_django
 import redis
 
-from redis_toolkit.cache import trust
+from redis_toolkit.cache import snapshots, trust
 from redis_toolkit.core.connections import reset
 from redis_toolkit.exceptions import RedisToolkitError
 from redis_toolkit.testing import PostgresServer, ValkeyServer
@@ -23,6 +23,10 @@ TESTS = Path(__file__).parent
 TIERS = {"unit", "contract", "integration", "concurrency", "property", "browser"}
 
 DATABASE_URL_PARTS = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
+
+
+# Whether something is stored must not depend on when the interpreter last collected all of its garbage.
+snapshots._SWEEP = 0
 
 
 def pytest_report_header() -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import re
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache.status import is_open
+from redis_toolkit.core.clock import monotonic
 
 __all__ = ["Snapshots"]
 
@@ -17,8 +18,15 @@ __all__ = ["Snapshots"]
 _ISOLATION: Final = re.compile(r"isolation", re.IGNORECASE)
 
 
+#: Seconds between two whole collections of garbage for the sake of cursors. 0: whenever there may be one.
+_SWEEP = 10
+
+
 class Snapshots:
     """What is known of the snapshots of one connection."""
+
+    #: When cursors may be looked for in all of the garbage again.
+    next_sweep: ClassVar[float] = 0.0
 
     def __init__(self) -> None:
         self._isolated: object = None
@@ -49,6 +57,10 @@ class Snapshots:
         if self._reads:
             # Django's compiler leaves frames in cycles that keep cursors of finished statements alive.
             gc.collect(1)
+        if self._reads and (not _SWEEP or monotonic() >= Snapshots.next_sweep):
+            # What has lived long is found by a whole collection only, and that takes a while.
+            Snapshots.next_sweep = monotonic() + _SWEEP
+            gc.collect()
         return bool(self._reads)
 
     def _reads_committed(self, connection: BaseDatabaseWrapper) -> bool:
