@@ -83,7 +83,9 @@ class Savepoint(Block):
     inner = IN_ATOMIC
 
     def begin(self) -> None:
-        self._sid = transaction.savepoint(using=self.alias)
+        # Django 6.1 has renamed it.
+        create: Any = getattr(transaction, "savepoint_create", None) or transaction.savepoint
+        self._sid = create(using=self.alias)
 
     def keep(self) -> None:
         transaction.savepoint_commit(self._sid, using=self.alias)
