@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db.models import Model
 
-from redis_toolkit.cache import bulk, changes, debts, outbox, reading, stamps, transactions, watch
+from redis_toolkit.cache import bulk, changes, debts, finding, outbox, stamps, transactions, watch
 from redis_toolkit.cache.reading import Reader
 from redis_toolkit.core.connections import Link, pack
 from redis_toolkit.core.lanes import Lane
@@ -42,7 +42,7 @@ def missing_rows(patch: Patch) -> None:
 
 def stamps_first(patch: Patch) -> None:
     """Stamps are read when the entry is stored, not before the database is read."""
-    patch.setattr(reading, "Reader", LateReader)
+    patch.setattr(finding, "Reader", LateReader)
     patch.setattr(bulk, "Reader", LateReader)
 
 

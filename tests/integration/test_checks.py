@@ -118,7 +118,8 @@ def test_e001(ours, settings, name, hint):
 
 IMPOSSIBLE: dict[str, list[Any]] = {
     "ALIAS": ["", None, 1], "PREFIX": ["", b"rt", None], "ENABLED": [1, "yes", None], "CACHE_TTL": [0, -1, "60", True],
-    "NULL_TTL": [0, None], "TTL_JITTER": [-0.1, 0.91, 1, True], "MARK_TTL": [0, "1"], "REPLICA_LAG": [-1, None, True],
+    "NULL_TTL": [0, None], "TTL_JITTER": [-0.1, 0.91, 1, True], "SINGLE_FLIGHT": [0, None],
+    "FLIGHT_WAIT": [0, None], "EARLY_EXPIRY": [-1, None], "MARK_TTL": [0, "1"], "REPLICA_LAG": [-1, None, True],
     "TENANT": ["", 1], "WATCH": ["app.Lesson", [1], None], "MAX_ENTRY_BYTES": [0, 1.5, None],
     "COMPRESS_ABOVE": [0, 1.5, "1"], "CONNECT_TIMEOUT": [0, None], "READ_TIMEOUT": [0, None],
     "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],

@@ -133,7 +133,7 @@ def test_a_user_who_may_do_what_the_page_says(term, redis_client, cost, monkeypa
 
 
 def test_a_user_who_may_use_no_streams(term, redis_client, cost, monkeypatch):
-    """Without the stream commands of claims answers are stored all the same, and each load says what failed."""
+    """Without the stream commands of claims answers are stored all the same, and nothing fails."""
     monkeypatch.setattr(flights, "_WORTH", 0.0)
     redis_client.execute_command("ACL", "SETUSER", "default", "-@stream")
     link().close()
@@ -144,6 +144,6 @@ def test_a_user_who_may_use_no_streams(term, redis_client, cost, monkeypatch):
             for _ in range(2):
                 assert term.cached.filter(group=term.groups[5]).count() == 1
         assert [outcome for _, outcome in it.outcomes] == ["miss", "hit"]
-        assert [during for during, _ in it.failures] == ["store"]
+        assert it.failures == []
     finally:
         redis_client.execute_command("ACL", "SETUSER", "default", "+@stream")
