@@ -27,7 +27,8 @@ How everybody is set up, and why (``settings.py``, ``readers.py``):
   ``sync_to_async`` would have it.
 - Django: its own ``RedisCache`` and ``get_or_set``, which has no lock.
 
-Where a time-out or a pool has a default, that is what is measured. Everybody asks by the same queryset, on a
+Where a time-out or a pool has a default, that is what is measured: redis-py's of 5 s for an answer, say, which is shorter
+than the wait for the lock of django-cacheops. Everybody asks by the same queryset, on a
 connection that is open already, and has read the answer once before; nobody else is at work meanwhile. The load counts
 itself: the function takes the next number of a sequence, which is exact whoever dies. What a caller waits is timed by
 the caller, from his call to his answer; who has none after ``Pace.patience`` seconds is *unanswered* and counts as

@@ -21,7 +21,7 @@ _THREADS = 8  # of an event loop: what its callers share to ask the database
 
 
 class _Answers:
-    """What the callers were told, and after how many seconds."""
+    """What the callers were told, or were thrown, and after how many seconds."""
 
     def __init__(self, count: int) -> None:
         self.waits: list[float] = []
@@ -34,24 +34,24 @@ class _Answers:
     def answered(self, wait: float, topic: str) -> None:
         """A caller has an answer."""
         with self._lock:
-            self.waits.append(wait)
             self.topics[topic] += 1
-            self._look()
+            self._note(wait)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, wait: float, error: Exception) -> None:
         """A caller has an exception."""
         with self._lock:
             self.errors.append(f"{type(error).__name__}: {error}")
-            self._look()
+            self._note(wait)
 
     def told(self) -> dict[str, Any]:
         """All of it, for the driver."""
         with self._lock:
-            unanswered = self._count - len(self.waits) - len(self.errors)
+            unanswered = self._count - len(self.waits)
             return {"waits": self.waits, "topics": self.topics, "errors": self.errors, "unanswered": unanswered}
 
-    def _look(self) -> None:
-        if len(self.waits) + len(self.errors) == self._count:
+    def _note(self, wait: float) -> None:
+        self.waits.append(wait)
+        if len(self.waits) == self._count:
             self.all_here.set()
 
 
@@ -111,6 +111,7 @@ class Callers:
 
     def _stand(self, *, soft: bool) -> None:
         answers = self._answers
+        began = time.perf_counter()
         try:
             try:
                 connection.ensure_connection()
@@ -124,7 +125,7 @@ class Callers:
             topic = self.reader.ask(soft=soft)
             answers.answered(time.perf_counter() - began, topic)
         except Exception as error:  # noqa: BLE001 - what a caller's user would see
-            answers.failed(error)
+            answers.failed(time.perf_counter() - began, error)
         finally:
             connection.close()
 
@@ -171,7 +172,7 @@ class Coroutines(Callers):
             topic = await self.reader.aask(soft=self._soft)
             answers.answered(time.perf_counter() - began, topic)
         except Exception as error:  # noqa: BLE001 - what a caller's user would see
-            answers.failed(error)
+            answers.failed(time.perf_counter() - began, error)
 
     async def _arrange(self) -> None:
         async def in_a_thread(work: Any) -> Any:

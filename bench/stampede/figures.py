@@ -17,8 +17,8 @@ __all__ = ["AIMS", "Aim", "Turn", "Verdict", "judged", "percentile"]
 class Turn:
     """One stampede: how many loads, what each caller waited (seconds), how many were told what was no longer true.
 
-    ``unanswered`` callers are in ``waits``, too, with the time after which they were given up; those with ``errors``
-    are not. ``late``: seconds from the agreed time until the last process let its callers go.
+    Those with ``errors`` are in ``waits``, too, and so are the ``unanswered``, with the time after which they were
+    given up. ``late``: seconds from the agreed time until the last process let its callers go.
     """
 
     loads: int

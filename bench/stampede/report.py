@@ -116,8 +116,8 @@ def _remarks(found: Stampede, pace: Pace) -> str:
 Loads are counted by the query itself: the median stampede, and the fewest and most. p99 is the median stampede's; p50
 and the longest are of all callers. Times are from a caller's call to his answer, with everybody else at work on the
 same processors; callers of a process that was killed are left out. Who has no answer after {pace.patience:g} s is
-unanswered and counts with that time; old are answers from before the write. No process let its callers go later than
-{latest * 1000:.1f} ms after the others."""
+unanswered and counts with that time, who has an exception with his; old are answers from before the write. No process
+let its callers go more than {latest * 1000:.1f} ms late."""
 
 
 def _aims(found: Stampede) -> str:

@@ -34,6 +34,7 @@ class Team:
         self._workers: list[Worker] = []
         self._dead: int | None = None
         self._database = servers.database_url(number)
+        self._loads: Loads | None = None
         stack.callback(self.close)
 
     def begin(self) -> None:
@@ -47,7 +48,13 @@ class Team:
         about = self._workers[0].ask("about")
         self._entry, self.servable = re.compile(about["entry"]), about["servable"]
         self._workers += [self._worker(number, first=False) for number in range(1, PROCESSES)]
-        self.loads = Loads(self._database)
+
+    @property
+    def loads(self) -> Loads:
+        """What the database says of the loads."""
+        if self._loads is None:
+            self._loads = Loads(self._database)
+        return self._loads
 
     def ready(self, *, soft: bool) -> None:
         """Begin with nothing in Redis, store the answer, and let everybody connect and read it."""
@@ -115,6 +122,8 @@ class Team:
         for worker in self._workers:
             worker.close()
         self._redis.close()
+        if self._loads is not None:
+            self._loads.close()
 
     def _worker(self, number: int, *, first: bool) -> Worker:
         database = {**self._job["database"], "OPTIONS": {"application_name": str(number)}}
