@@ -80,7 +80,7 @@ def _stampede(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
         found = stampede.run(contestants, scenarios, servers, pace, seed)
     told = (found, pace, _transport(options), seed)
     wrong = sum(turn.old for turn in found.turns.get("invalidated", {}).get(storms.OURS, ()))
-    return stamped.as_markdown(*told), stamped.as_data(*told), 1 if wrong else 0
+    return stamped.as_markdown(*told), stamped.as_data(*told), 1 if wrong or found.failed else 0
 
 
 def _transport(options: argparse.Namespace) -> str:

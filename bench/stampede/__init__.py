@@ -9,7 +9,8 @@ asked, and how long does who wait? Each contestant is played in four ways (``pla
   the others it is a key deleted by hand, which is the same as *expired*.
 - *servable*: past the soft time and within the hard one. Only of those who have two times. Nothing is forced here: the
   soft time runs out.
-- *killed*: as *expired*, and ``kill -9`` ends the process that loads, in the middle of the load, with all its callers.
+- *killed*: as *expired*, and ``kill -9`` ends the process whose load is the first, in the middle of the load, with all
+  its callers.
 
 How everybody is set up, and why (``settings.py``, ``readers.py``):
 
@@ -27,12 +28,12 @@ How everybody is set up, and why (``settings.py``, ``readers.py``):
   ``sync_to_async`` would have it.
 - Django: its own ``RedisCache`` and ``get_or_set``, which has no lock.
 
-Where a time-out or a pool has a default, that is what is measured: redis-py's of 5 s for an answer, say, which is shorter
-than the wait for the lock of django-cacheops. Everybody asks by the same queryset, on a
-connection that is open already, and has read the answer once before; nobody else is at work meanwhile. The load counts
-itself: the function takes the next number of a sequence, which is exact whoever dies. What a caller waits is timed by
-the caller, from his call to his answer; who has none after ``Pace.patience`` seconds is *unanswered* and counts as
-having waited so long.
+Where a time-out or a pool has a default, that is what is measured: redis-py's of 5 s for an answer, say, which is
+shorter than django-cacheops' wait for its lock. Everybody asks by the same queryset, on a connection that is open
+already, and has read the answer once before; nobody else is at work meanwhile. The load counts itself: the function
+takes the next number of a sequence, which is exact whoever dies. What a caller waits is timed by the caller, from his
+call to his answer or exception; who has neither after ``Pace.patience`` seconds is *unanswered* and counts as having
+waited so long. A turn to which a process came late (``run.py``) is played again, before anybody looks at it.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ def as_data(found: Stampede, pace: Pace, transport: str, seed: str) -> dict[str,
         },
         "absent": found.absent,
         "unable": found.unable,
+        "failed": found.failed,
         "turns": {
             scenario: {name: [asdict(turn) for turn in turns] for name, turns in played.items()}
             for scenario, played in found.turns.items()
@@ -69,6 +70,7 @@ def _heading(found: Stampede, pace: Pace, transport: str, seed: str) -> str:
     ]
     lines += [f"Not there: {name} ({reason})." for name, reason in found.absent.items()]
     lines += [f"Past a soft time not there: {name} ({reason})." for name, reason in found.unable.items()]
+    lines += [f"FAILED: {name} ({reason})." for name, reason in found.failed.items()]
     return "\n".join(lines)
 
 
@@ -111,13 +113,13 @@ def _amiss(turns: Sequence[Turn]) -> str:
 
 
 def _remarks(found: Stampede, pace: Pace) -> str:
-    latest = max(turn.late for played in found.turns.values() for turns in played.values() for turn in turns)
+    late = [turn.late for played in found.turns.values() for turns in played.values() for turn in turns]
     return f"""\
 Loads are counted by the query itself: the median stampede, and the fewest and most. p99 is the median stampede's; p50
 and the longest are of all callers. Times are from a caller's call to his answer, with everybody else at work on the
 same processors; callers of a process that was killed are left out. Who has no answer after {pace.patience:g} s is
 unanswered and counts with that time, who has an exception with his; old are answers from before the write. No process
-let its callers go more than {latest * 1000:.1f} ms late."""
+let its callers go more than {max(late, default=0) * 1000:.1f} ms late."""
 
 
 def _aims(found: Stampede) -> str:

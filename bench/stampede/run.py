@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from bench.contestants import Contestant
+from bench.driver import WorkerError
 from bench.servers import Servers
 from bench.stampede.figures import Turn
 from bench.stampede.plan import LOAD, PROCESSES, SOFT, Pace
@@ -24,12 +25,13 @@ _SPARE = 100  # connections beyond one for each caller
 
 @dataclass(slots=True)
 class Stampede:
-    """What one run found: turns by scenario and contestant; who was not there; who cannot do what."""
+    """What one run found: turns by scenario and contestant; who was not there; who cannot do what; who failed."""
 
     turns: dict[str, dict[str, list[Turn]]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     unable: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def connections(pace: Pace) -> int:
@@ -40,7 +42,7 @@ def connections(pace: Pace) -> int:
 def run(
     contestants: Sequence[Contestant], scenarios: Sequence[str], servers: Servers, pace: Pace, seed: str
 ) -> Stampede:
-    """Measure once. Raises ``WorkerError`` if a contestant fails."""
+    """Measure once. A contestant who fails is noted in ``Stampede.failed`` and takes no part."""
     found = Stampede({scenario: {} for scenario in scenarios})
     found.absent = {c.name: f"{', '.join(c.absent)} not installed" for c in contestants if c.absent}
     with ExitStack() as stack:
@@ -57,15 +59,23 @@ def run(
         dice = random.Random(seed)
         for number in range(pace.rounds):
             for name in dice.sample(sorted(teams), len(teams)):
-                for scenario in scenarios:
-                    if scenario not in teams[name].contestant.cases:
-                        continue
-                    if scenario == "servable" and not teams[name].servable:
-                        found.unable[name] = "this version has no second, earlier time"
-                        continue
-                    turn = _met(teams[name], scenario, pace, f"{seed}:{number}")
-                    found.turns[scenario].setdefault(name, []).append(turn)
+                if name not in found.failed:
+                    _round(found, teams[name], pace, f"{seed}:{number}")
     return found
+
+
+def _round(found: Stampede, team: Team, pace: Pace, topic: str) -> None:
+    name = team.contestant.name
+    try:
+        for scenario, played in found.turns.items():
+            if scenario == "servable" and scenario in team.contestant.cases and not team.servable:
+                found.unable[name] = "this version has no second, earlier time"
+            elif scenario in team.contestant.cases:
+                played.setdefault(name, []).append(_met(team, scenario, pace, topic))
+    except WorkerError as error:
+        found.failed[name] = str(error)
+        for played in found.turns.values():
+            played.pop(name, None)
 
 
 def _met(team: Team, scenario: str, pace: Pace, topic: str) -> Turn:
@@ -88,6 +98,8 @@ def _played(team: Team, scenario: str, pace: Pace, topic: str) -> Turn:
     else:
         team.expire()
     before = team.loads.count()
+    if scenario == "killed":
+        team.loads.doom()
     team.go(time.perf_counter() + _SOON, pace.patience)
     if scenario == "killed":
         team.kill_loader(LOAD / 5, pace.patience)

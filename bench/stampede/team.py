@@ -86,14 +86,15 @@ class Team:
             worker.send("go", at=at, patience=patience)
 
     def kill_loader(self, age: float, patience: float) -> None:
-        """Kill the process whose load began first, once that has run for ``age`` seconds."""
+        """Kill the process whose load is doomed, once that has run for ``age`` seconds."""
         deadline = time.monotonic() + patience
-        while (load := self.loads.under_way()) is None or load.age < age:
+        while (load := self.loads.doomed()) is None or load.age < age:
             if time.monotonic() > deadline:
                 raise WorkerError(f"{self.contestant.name} did not load")
             time.sleep(_STEP)
         self._dead = int(load.process)
         self._workers[self._dead].kill()
+        self.loads.end(load)
 
     def told(self) -> list[dict[str, Any]]:
         """What the callers of each process say; those of the dead say nothing. Who hangs and who died is replaced."""
@@ -113,7 +114,7 @@ class Team:
         deadline = time.monotonic() + patience
         quiet = time.monotonic()
         while time.monotonic() < min(deadline, quiet + _CALM):
-            if self.loads.under_way() is not None:
+            if self.loads.any_under_way():
                 quiet = time.monotonic()
             time.sleep(_STEP)
 
