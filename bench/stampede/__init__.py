@@ -14,8 +14,9 @@ asked, and how long does who wait? Each contestant is played in four ways (``pla
 
 How everybody is set up, and why (``settings.py``, ``readers.py``):
 
-- redis_toolkit: ``CacheManager`` as in its README, its defaults; the function of the database that is asked has to be
-  named in ``REDIS_TOOLKIT_FUNCTIONS``. Servable: ``.cache(fresh=...)``, if this version has it.
+- redis_toolkit: ``CacheManager`` as in its README, and defaults; the function of the database that is asked has to be
+  named in ``REDIS_TOOLKIT_FUNCTIONS``, and nobody waits for another's load longer than ``plan.BOUND``
+  (``REDIS_TOOLKIT_FLIGHT_WAIT``). Servable: ``.cache(fresh=...)``. Versions before either do without.
 - django-cacheops: ``ops`` on the model as in its README, and once more with ``.cache(lock=True)``, which its README
   recommends for heavy queries. Its lock stands for 60 s; that is a constant.
 - django-cachalot: nothing but its app and a time-out. It has no lock and no soft time.

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from bench.stampede.loads import FUNCTION
-from bench.stampede.plan import LIFE
+from bench.stampede.plan import BOUND, LIFE
 
 _JOB: dict[str, Any] = json.loads(os.environ["BENCH_JOB"])
 _KIND: str = _JOB["contestant"].removesuffix("-lock")
@@ -34,3 +34,4 @@ CACHEOPS = {"school.*": {"ops": "all", "timeout": LIFE}}
 CACHALOT_TIMEOUT = LIFE
 
 REDIS_TOOLKIT_FUNCTIONS = [FUNCTION]
+REDIS_TOOLKIT_FLIGHT_WAIT = BOUND
