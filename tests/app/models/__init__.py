@@ -47,6 +47,7 @@ from tests.app.models.school import (
     Teacher,
     Unwatched,
 )
+from tests.app.models.tallies import Page, Visitor
 
 __all__ = [
     "Album",
@@ -79,6 +80,7 @@ __all__ = [
     "Membership",
     "Naming",
     "Owner",
+    "Page",
     "Permit",
     "Pet",
     "Place",
@@ -104,6 +106,7 @@ __all__ = [
     "Town",
     "Trade",
     "Unwatched",
+    "Visitor",
     "Wagon",
     "Wallet",
     "Ware",
