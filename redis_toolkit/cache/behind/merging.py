@@ -67,9 +67,11 @@ def _held(counter: Counter, names: Sequence[str]) -> _Held:
 
 def _agree(held: _Held, seen: Waiting) -> bool:
     """Whether no batch was applied and dropped between the two looks."""
-    last = next((batch for _, batch in held.values()), seen.settled)
-    # A server that was emptied knows of no batch that was dropped: none was, since.
-    return last in {seen.batch, seen.settled} or not seen.settled
+    if not held or not seen.settled:
+        # No row is there. Or a server that was emptied, or is new, knows of no batch that was dropped: none was, since.
+        return True
+    last = next(batch for _, batch in held.values())
+    return last == seen.settled or (last == seen.batch and bool(seen.batch))
 
 
 def _joined(counter: Counter, names: Sequence[str], held: _Held, seen: Waiting) -> dict[str, Any]:
