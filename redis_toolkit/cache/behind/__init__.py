@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from redis_toolkit.cache.behind.counters import declared
 from redis_toolkit.cache.behind.flushing import Flushed, flush_all
 from redis_toolkit.cache.behind.write_behind import WriteBehind
 
-__all__ = ["Flushed", "WriteBehind", "declared", "flush_all"]
+__all__ = ["Flushed", "WriteBehind", "flush_all"]

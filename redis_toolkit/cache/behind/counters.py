@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from django.core import checks
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db import connections, router
 from django.db.models import Field, Model, QuerySet
@@ -111,17 +112,21 @@ class Counter:
         except ValidationError as error:
             raise ValueError(name) from error
 
-    def problem(self) -> tuple[str, str] | None:
-        """What is wrong with the declaration: the id of its check, and a sentence. None if it can work."""
+    def problem(self) -> checks.CheckMessage | None:
+        """What is wrong with the declaration; None if it can work."""
+        label, model = self.label, self.model
         wrong = self._wrong_field()
         if wrong is not None:
-            return "E030", wrong
-        pk: Any = self.model._meta.pk
+            hint = "Sums are for whole numbers and decimals, kind='latest' is for a DateTimeField."
+            return checks.Error(wrong, hint=hint, obj=model, id="redis_toolkit.E030")
+        pk: Any = model._meta.pk
         if plain_type(pk) not in {int, str, UUID} or namer_of(pk, connections[self.database].vendor) is None:
-            return "E031", f"The primary key of {self.model._meta.label} does not name its rows in one way only."
-        others = [each for each in declared() if each.keys() == self.keys() and each.kind_name != self.kind_name]
-        if others:
-            return "E032", f"{self.label} is declared twice, once as {self.kind_name!r} and once as another kind."
+            return checks.Error(
+                f"{label} cannot be gathered: the primary key of {model._meta.label} may be written in several ways.",
+                hint="Whole numbers, UUIDs, and text that the database compares byte by byte name their row in one.",
+                obj=model,
+                id="redis_toolkit.E031",
+            )
         return None
 
     def _wrong_field(self) -> str | None:
@@ -143,7 +148,7 @@ class Counter:
         if self not in _sound:
             problem = self.problem()
             if problem is not None:
-                raise Misconfigured(f"WriteBehind: {problem[1]}")
+                raise Misconfigured(f"WriteBehind: {problem.msg}")
             _sound.add(self)
 
 

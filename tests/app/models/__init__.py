@@ -47,7 +47,7 @@ from tests.app.models.school import (
     Teacher,
     Unwatched,
 )
-from tests.app.models.tallies import Page, Visitor
+from tests.app.models.tallies import Page, Post, Visitor
 
 __all__ = [
     "Album",
@@ -85,6 +85,7 @@ __all__ = [
     "Pet",
     "Place",
     "Poem",
+    "Post",
     "Room",
     "Season",
     "Seat",

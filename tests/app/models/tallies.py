@@ -8,7 +8,7 @@ from django.db import models
 
 from redis_toolkit.cache import CacheManager
 
-__all__ = ["Page", "Visitor"]
+__all__ = ["Page", "Post", "Visitor"]
 
 
 class Page(models.Model):
@@ -22,6 +22,12 @@ class Page(models.Model):
 
     objects = models.Manager()
     cached = CacheManager(by=["section"])
+
+
+class Post(Page):
+    """A page with a table of its own, where its views are not."""
+
+    likes = models.IntegerField(default=0)
 
 
 class Visitor(models.Model):

@@ -8,9 +8,10 @@ import logging
 import uuid
 from decimal import Decimal
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
@@ -23,7 +24,7 @@ from redis_toolkit.exceptions import BreakerOpen, Misconfigured, OutcomeUnknown,
 from redis_toolkit.models import Ledger
 from redis_toolkit.signals import cache_failed
 from redis_toolkit.testing.cache import isolated_cache
-from tests.app.models import Cafe, Chair, Page, Visitor
+from tests.app.models import Chair, Page, Post, Visitor
 from tests.integration.cache.threads import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -158,6 +159,14 @@ def test_decimals_are_exact(alias, amount):
         assert read == Decimal(amount) * 100 + Decimal("0.1")
 
 
+def test_a_child_of_another_table(alias):
+    """A field of the child's own table is counted by the key of its parent."""
+    post = Post.objects.using(alias).create()
+    likes = WriteBehind(Post, "likes", using=alias)
+    likes.add(post, 3)
+    assert (likes.value(post.pk), likes.flush().rows, held(post, "likes")) == (3, 1, 3)
+
+
 def test_null_counts_as_nothing(alias):
     """A row that holds NULL is None until something waits for it, and then counts from 0."""
     page = Page.objects.using(alias).create()
@@ -204,6 +213,13 @@ def test_asynchronous_callers(alias, views, page):
     seen = WriteBehind(Page, "seen", kind="latest", using=alias)
 
     async def play():
+        try:
+            return await called()
+        finally:
+            # Of the loop's own thread.
+            await sync_to_async(connections.close_all)()
+
+    async def called():
         await views.aadd(page.pk)
         await views.aadd_many({page.pk: 2})
         await seen.aput(page.pk, NOON)
@@ -478,13 +494,13 @@ def test_a_database_without_the_ledger(alias, views, page, monkeypatch):
         (lambda views: WriteBehind(Page, "earned").add(1, Decimal("0.0001")), ValueError, "more than 3 places"),
         (lambda views: WriteBehind(Page, "earned").add(1, Decimal("NaN")), ValueError, "cannot be added"),
         (lambda views: WriteBehind(Page, "seen", kind="latest").add(1), TypeError, "use put"),
-        (lambda views: WriteBehind(Page, "seen", kind="latest").put(1, NOON.date()), TypeError, "no datetime"),
+        (lambda views: WriteBehind(Page, "seen", kind="latest").put_many({1: cast("Any", 7)}), TypeError, "no datetime"),
         (lambda views: WriteBehind(Page, "seen", kind="latest").put(1, NOON.replace(tzinfo=None)), ValueError, "zone"),
-        (lambda views: WriteBehind(Page, "views", on_error="log"), Misconfigured, "on_error='log'"),
+        (lambda views: WriteBehind(Page, "views", on_error=cast("Any", "log")), Misconfigured, "on_error='log'"),
         (lambda views: WriteBehind(Page, "clicks").add(1), Misconfigured, "app.Page has no field 'clicks'"),
         (lambda views: WriteBehind(Page, "seen").add(1), Misconfigured, "app.Page.seen does not hold whole numbers"),
         (lambda views: WriteBehind(Page, "id").add(1), Misconfigured, "app.Page.id does not hold whole numbers"),
-        (lambda views: WriteBehind(Cafe, "id").add(1), Misconfigured, "does not hold whole numbers"),
+        (lambda views: WriteBehind(Post, "views").add(1), Misconfigured, "app.Post.views lies in the table of app.Page"),
         (lambda views: WriteBehind(Chair, "hall").value(1), Misconfigured, "primary key of app.Chair"),
     ],
 )  # fmt: skip
