@@ -270,6 +270,11 @@ class Settings:
         return databases
 
     @staticmethod
+    def uses_zones() -> bool:
+        """Django's ``USE_TZ``."""
+        return bool(django_settings.USE_TZ)
+
+    @staticmethod
     def urls() -> str | None:
         """Django's ``ROOT_URLCONF``; None in a project without one."""
         urls: str | None = getattr(django_settings, "ROOT_URLCONF", None)

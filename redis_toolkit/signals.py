@@ -20,7 +20,7 @@ cache_read = Signal()
 cache_invalidated = Signal()
 
 #: The cache could not do its work and the caller was served without it. sender: the model or None;
-#: during: "read", "store", "mark" or "unmark"; error: the exception.
+#: during: "read", "store", "mark", "unmark" or "add"; error: the exception.
 cache_failed = Signal()
 
 #: A circuit breaker opened or closed. sender: the Breaker; alias: cache alias; state: "open" or "closed".
