@@ -1,11 +1,12 @@
 """Lua by name: ``redis_toolkit/lua/<name>.lua``, run by its hash, loaded again where a server has lost it.
 
-Every script here takes one key, so that any of them can be pipelined with any other and runs on a Cluster unchanged,
-and may run twice without harm.
+Every script here takes one key, or keys of one hash tag, so that any of them can be pipelined with any other and runs
+on a Cluster unchanged, and may run twice without harm.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha1
 from importlib.resources import files
@@ -38,6 +39,10 @@ class Script:
     def call(self, key: str, *args: str | bytes | int) -> bytes:
         """The packed EVALSHA of this script on ``key``."""
         return pack(("EVALSHA", self.sha, 1, key, *args))
+
+    def call_on(self, keys: Sequence[str], *args: str | bytes | int) -> bytes:
+        """The same on several keys, all of one hash tag."""
+        return pack(("EVALSHA", self.sha, len(keys), *keys, *args))
 
 
 def run(link: Link, calls: list[bytes]) -> list[Any]:
