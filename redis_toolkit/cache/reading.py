@@ -32,6 +32,7 @@ from redis_toolkit.core.clock import monotonic, now
 from redis_toolkit.core.connections import Link, link, pack
 from redis_toolkit.exceptions import CodecError, StoreUnavailable
 from redis_toolkit.signals import cache_failed, cache_read
+from redis_toolkit.structures.bloom import Filter
 
 __all__ = ["Loaded", "Question", "Reader", "Source", "ask", "report", "unreadable"]
 
@@ -69,15 +70,21 @@ class Loaded(NamedTuple):
     transcript: tuple[str, bytes] | None = None
 
 
+#: A filter, and the member of it (a list of one) without which the answer is *there is no such row*.
+Absent = tuple[Filter, Sequence[str]]
+
+
 class Question:
     """A cacheable question: where its answer lies, what it depends on, how to read it, how to load it."""
 
-    __slots__ = ("fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "ttl")
+    __slots__ = ("absent", "fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "ttl")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a record
         self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], ttl: float,
         fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
+        absent: Absent | None = None,
     ) -> None:  # fmt: skip
+        self.absent = absent
         self.kind = kind
         self.model = model
         self.key = key
@@ -151,6 +158,16 @@ class Reader:
             return list(seen)  # type: ignore[arg-type]
         return made if all_tokens(made) else None
 
+    def ruled_out(self, bloom: Filter, members: Sequence[str]) -> list[bool]:
+        """For each of ``members`` whether it is surely not in the database; a round trip more, where it is missed."""
+        if watch_of(self.connection).may_fill(self.connection):
+            try:
+                return bloom.rules_out(self.link, members)
+            except StoreUnavailable as error:
+                cache_failed.send_robust(sender=None, during="read", error=error)
+        # (In a snapshot a row may be seen that has long been deleted.)
+        return [False] * len(members)
+
     def store(self, commands: list[bytes]) -> None:
         """Send the SETs of new entries, in one round trip."""
         if not commands:
@@ -189,6 +206,11 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     seen = reader.fetch((question.key, *question.stamps)) if reader.may_ask(question.tables) else None
     answer = _NOTHING if refresh else _answer(reader, question, seen)
     flight = tokens = None
+    may_be_absent = answer is _NOTHING and seen is not None and not refresh
+    # Before stamps are made: keys that somebody makes up leave nothing behind in Redis.
+    if may_be_absent and question.absent is not None and reader.ruled_out(*question.absent) == [True]:
+        report(question.kind, question.model, "absent", source, began)
+        return question.read(None)
     if answer is _NOTHING and seen is not None:
         flight = Flight(question.key, None if refresh else seen[0])
         tokens = reader.tokens(question.stamps, seen[1:], question.ttl, flight)

@@ -23,6 +23,7 @@ from tests.app.models.curious import (
     Ware,
     Witness,
 )
+from tests.app.models.doors import Coupon, Parcel, Pass, SeasonPass, Voucher
 from tests.app.models.fates import Membership, Owner, Pet, Team
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
 from tests.app.models.guild import Contract, Guild, Mastery, Permit, Skill, Stall, Town, Trade, Wagon, Worker
@@ -62,6 +63,7 @@ __all__ = [
     "City",
     "Contract",
     "Country",
+    "Coupon",
     "Dish",
     "EarlyLesson",
     "Event",
@@ -79,12 +81,15 @@ __all__ = [
     "Membership",
     "Naming",
     "Owner",
+    "Parcel",
+    "Pass",
     "Permit",
     "Pet",
     "Place",
     "Poem",
     "Room",
     "Season",
+    "SeasonPass",
     "Seat",
     "Seed",
     "Shelf",
@@ -104,6 +109,7 @@ __all__ = [
     "Town",
     "Trade",
     "Unwatched",
+    "Voucher",
     "Wagon",
     "Wallet",
     "Ware",
