@@ -1,4 +1,4 @@
-"""``python -m bench`` and ``python -m bench mix``: see ``--help``."""
+"""``python -m bench``, ``python -m bench mix`` and ``python -m bench penetration``: see ``--help``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bench.driver import Pace, WorkerError, run
 from bench.mix import report as mixed
 from bench.mix import run as mix
 from bench.mix.report import OURS
+from bench.penetration import run as penetration
 from bench.report import as_data, as_markdown
 from bench.servers import running
 
@@ -23,12 +24,17 @@ FULL = Pace(rounds=40, batch_seconds=0.012)
 QUICK = Pace(rounds=6, batch_seconds=0.006)
 FULL_MIX = mix.Slice(rounds=12, operations=1000)
 QUICK_MIX = mix.Slice(rounds=3, operations=250)
+#: Rows that are there, and ids that are not.
+FULL_PROBES = (100_000, 10_000)
+QUICK_PROBES = (5_000, 2_000)
+#: Share of made-up ids that may reach the database.
+MOST_QUERIES = 0.015
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and print the report; 1 if a contestant failed, was wrong or did not serve its hits from the cache."""
     options = _parser().parse_args(arguments)
-    measure = _mixed if options.what == "mix" else _reads
+    measure = {"reads": _reads, "mix": _mixed, "penetration": _penetrated}[options.what]
     try:
         report, data, code = measure(options)
     except ValueError as error:
@@ -66,6 +72,16 @@ def _mixed(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return mixed.as_markdown(*told), mixed.as_data(*told), 1 if wrong else 0
 
 
+def _penetrated(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    rows, lookups = QUICK_PROBES if options.quick else FULL_PROBES
+    lookups = options.operations or lookups
+    seed = options.seed or str(random.randrange(10**6))
+    found = penetration.run(rows, lookups, seed, tcp=options.tcp)
+    ours = found["redis_toolkit, filter"]
+    wrong = ours["hidden"] > 0 or ours["queries"] > MOST_QUERIES * lookups
+    return penetration.as_markdown(found, rows, seed), {"rows": rows, "seed": seed, "ways": found}, int(wrong)
+
+
 def _transport(options: argparse.Namespace) -> str:
     return "TCP" if options.tcp else "unix socket"
 
@@ -74,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(contestant.name for contestant in CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
-        "what", nargs="?", choices=("reads", "mix"), default="reads",
-        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes",
+        "what", nargs="?", choices=("reads", "mix", "penetration"), default="reads",
+        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes;"
+        " penetration: how many made-up ids reach the database",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}")
@@ -84,9 +101,12 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, metavar="N", help=f"turns each contestant has ({FULL.rounds}; mix: {FULL_MIX.rounds})"
     )
     parser.add_argument(
-        "--operations", type=int, metavar="N", help=f"mix: of a process in a turn ({FULL_MIX.operations})"
+        "--operations",
+        type=int,
+        metavar="N",
+        help=f"mix: of a process in a turn ({FULL_MIX.operations}); penetration: ids ({FULL_PROBES[1]})",
     )
-    parser.add_argument("--seed", metavar="S", help="mix: the operations of an earlier run")
+    parser.add_argument("--seed", metavar="S", help="the operations of an earlier run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")
     parser.add_argument("--profile", action="store_true", help="show where the time of our own hits goes")
     return parser

@@ -42,7 +42,7 @@ def _prepared() -> Any:
 
     django.setup()
     job = json.loads(os.environ["BENCH_JOB"])
-    orders = _player(job) if "mix" in job else _stopwatch(job)
+    orders = _prober(job) if "penetration" in job else _player(job) if "mix" in job else _stopwatch(job)
     gc.collect()
     gc.freeze()
     return orders
@@ -64,6 +64,12 @@ def _player(job: dict[str, Any]) -> Any:
     if job["mix"]["process"] == 0:
         fill(GROUPS)
     return Player(job["reader"], **job["mix"])
+
+
+def _prober(job: dict[str, Any]) -> Any:
+    from bench.penetration.prober import Prober
+
+    return Prober(**job["penetration"])
 
 
 if __name__ == "__main__":
