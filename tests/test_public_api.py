@@ -15,7 +15,15 @@ ROOT = Path(__file__).parents[1]
 
 SURFACE = {
     "redis_toolkit": ["__version__"],
-    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "Flushed", "WriteBehind", "cached", "invalidate"],
+    "redis_toolkit.cache": [
+        "Bloom",
+        "CacheManager",
+        "CachedQuerySet",
+        "Flushed",
+        "WriteBehind",
+        "cached",
+        "invalidate",
+    ],
     "redis_toolkit.exceptions": [
         "BreakerOpen",
         "CodecError",

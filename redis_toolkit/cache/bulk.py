@@ -53,6 +53,13 @@ class _Bulk:
         missing = {key: place for key, place in places.items() if key not in found}
         if not missing:
             return found, "hit"
+        absent = self._rows.absent(missing.values(), self._source)
+        if absent is not None:
+            ruled_out = reader.ruled_out(*absent)
+            found |= {key: ABSENT for key, out in zip(missing, ruled_out, strict=True) if out}
+            missing = {key: place for key, place in missing.items() if key not in found}
+            if not missing:
+                return found, "absent"
         loaded, outcome = self._fill(missing, values)
         return found | loaded, outcome
 

@@ -20,16 +20,16 @@ from django.db import connections, models, router
 from django.test.utils import isolate_apps
 
 from redis_toolkit import checks
-from redis_toolkit.cache import CacheManager, WriteBehind, outbox, tables
+from redis_toolkit.cache import Bloom, CacheManager, WriteBehind, outbox, tables
 from redis_toolkit.cache.behind import counters, ledger
 from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
 from redis_toolkit.conf import Settings
-from tests.app.models import Cafe, Chair, Lesson, Page, Post, Season
+from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Season
 
 ROOT = Path(__file__).parents[2]
 IDS = [
-    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E030", "E031",
-    "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
+    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
+    "E031", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
 ]  # fmt: skip
 
 
@@ -66,6 +66,29 @@ def reported(identity: str) -> str:
         call_command("check", fail_level="WARNING")
     assert f"(redis_toolkit.{identity})" in str(caught.value)
     return str(caught.value)
+
+
+@pytest.fixture
+def shares() -> Iterator[None]:
+    """A model with a filter and a key that the database compares in its own way, among the models of the tests."""
+    with isolate_apps("tests.app"):
+
+        class Share(models.Model):
+            part = models.FloatField(primary_key=True)
+
+            cached = CacheManager(bloom=True)
+
+            class Meta:
+                app_label = "app"
+
+    registered = apps.get_app_config("app").models
+    registered["share"] = Share
+    apps.clear_cache()
+    tables.forget()
+    yield
+    del registered["share"]
+    apps.clear_cache()
+    tables.forget()
 
 
 @pytest.fixture
@@ -234,6 +257,27 @@ def test_e012(ours, monkeypatch, model, by, message, hint):
     shown = by[0] if len(by) == 1 else by
     assert [found[:2] for found in ours()] == [("E012", f"by={shown!r} of app.{model.__name__} {message}.")]
     assert hint in reported("E012")
+
+
+@pytest.mark.parametrize("names", ["note", "nobody", ("shop", "note")])
+def test_e020(ours, monkeypatch, names):
+    """What no unique constraint stands for cannot be ruled out; the fields of one may come in any order."""
+    manager = Coupon._meta.managers_map["cached"]
+    monkeypatch.setattr(manager, "bloom", Bloom(fields=["code", ("number", "shop")]))
+    assert ours() == []
+    monkeypatch.setattr(manager, "bloom", Bloom(fields=[names]))
+    ((identity, message, hint),) = ours()
+    assert identity == "E020"
+    assert message == f"Bloom(fields=[{names!r}]): app.Coupon has no such unique field or constraint."
+    assert hint in reported("E020")
+
+
+def test_e021(ours, shares):
+    """A filter of keys that the database compares in its own way."""
+    ((identity, message, hint),) = ours()
+    assert identity == "E021"
+    assert message == "A filter of app.Share is not possible: the database decides which of its keys are equal."
+    assert hint in reported("E021")
 
 
 def test_w001(ours, settings):
