@@ -15,8 +15,9 @@ ROOT = Path(__file__).parents[1]
 
 SURFACE = {
     "redis_toolkit": ["__version__"],
-    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "cached", "invalidate"],
+    "redis_toolkit.cache": ["CacheManager", "CachedPages", "CachedQuerySet", "Page", "cached", "invalidate"],
     "redis_toolkit.exceptions": [
+        "BadCursor",
         "BreakerOpen",
         "CodecError",
         "Misconfigured",

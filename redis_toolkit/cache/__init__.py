@@ -18,6 +18,7 @@ from __future__ import annotations
 from redis_toolkit.cache.functions import cached
 from redis_toolkit.cache.invalidation import invalidate
 from redis_toolkit.cache.managers import CacheManager
+from redis_toolkit.cache.pages import CachedPages, Page
 from redis_toolkit.cache.querysets import CachedQuerySet
 
-__all__ = ["CacheManager", "CachedQuerySet", "cached", "invalidate"]
+__all__ = ["CacheManager", "CachedPages", "CachedQuerySet", "Page", "cached", "invalidate"]
