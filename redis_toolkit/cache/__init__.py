@@ -20,5 +20,15 @@ from redis_toolkit.cache.invalidation import invalidate
 from redis_toolkit.cache.managers import CacheManager
 from redis_toolkit.cache.pages import CachedPages, Page
 from redis_toolkit.cache.querysets import CachedQuerySet
+from redis_toolkit.cache.relations import aprefetch_cached, prefetch_cached
 
-__all__ = ["CacheManager", "CachedPages", "CachedQuerySet", "Page", "cached", "invalidate"]
+__all__ = [
+    "CacheManager",
+    "CachedPages",
+    "CachedQuerySet",
+    "Page",
+    "aprefetch_cached",
+    "cached",
+    "invalidate",
+    "prefetch_cached",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.core import checks
@@ -36,10 +36,17 @@ class CacheManager(_Manager[M]):
 
     ``ttl``: seconds (or a timedelta) an answer may live, default ``REDIS_TOOLKIT_CACHE_TTL``. ``by``: fields, or tuples
     of fields, that queries filter on; a query that pins one to a value stays cached while other rows change.
-    The primary key, unique fields and unique constraints need not be declared.
+    The primary key, unique fields and unique constraints need not be declared. ``follow``: names of foreign keys, or
+    True for all, that rows from the cache follow through the cache (``lesson.teacher``).
     """
 
-    def __init__(self, *, ttl: float | timedelta | None = None, by: Iterable[str | Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        ttl: float | timedelta | None = None,
+        by: Iterable[str | Sequence[str]] = (),
+        follow: bool | Iterable[str] = (),
+    ) -> None:
         super().__init__()
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
@@ -47,6 +54,9 @@ class CacheManager(_Manager[M]):
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by
         )
+        if isinstance(follow, str):
+            raise Misconfigured(f"`follow` is a list of fields, or True: follow=[{follow!r}].")
+        self.followed_relations: Literal[True] | tuple[str, ...] = follow is True or tuple(follow or ())
 
     def get_queryset(self) -> CachedQuerySet[M]:
         """A fresh CachedQuerySet of all rows."""

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db.models import Model
+from django.db.models import Model, QuerySet
+from django.db.models.manager import BaseManager
 from django.db.models.query import ModelIterable
 
 from redis_toolkit.cache import cursors
@@ -60,10 +61,11 @@ class CachedPages(Generic[M]):
     size.
     """
 
-    def __init__(self, queryset: Any, *, size: int = 50) -> None:
+    def __init__(self, queryset: QuerySet[M] | BaseManager[M], *, size: int = 50) -> None:
         if type(size) is not int or not 1 <= size <= _LARGEST:
             raise ValueError(f"The size of a page is a number of rows from 1 to {_LARGEST}, not {size!r}.")
-        self._queryset: Any = queryset.all()
+        asked: Any = queryset
+        self._queryset = asked.all()
         if not getattr(self._queryset, "answers_from_cache", False):
             raise Misconfigured(
                 "CachedPages takes a queryset of a CacheManager, as in CachedPages(Lesson.cached.all())."

@@ -41,6 +41,7 @@ __all__ = [
     "Table",
     "Tables",
     "by_of",
+    "cached_managers",
     "forget",
     "models_named",
     "tables",
@@ -170,10 +171,11 @@ def _wanted_by(model: type[Model]) -> Iterator[Wanted]:
 
 def by_of(model: type[Model]) -> list[tuple[str, ...]]:
     """What the cached managers of ``model`` declare in ``by``, each as a tuple of field names."""
-    return [names for manager in _cached_managers(model) for names in getattr(manager, "by", ())]
+    return [names for manager in cached_managers(model) for names in getattr(manager, "by", ())]
 
 
-def _cached_managers(model: type[Model]) -> list[Any]:
+def cached_managers(model: type[Model]) -> list[Any]:
+    """The managers of ``model`` that answer from the cache, the first one declared first."""
     return [
         manager
         for manager in model._meta.managers
@@ -187,7 +189,7 @@ class Tables:
     def __init__(self, vendor: str) -> None:
         if not apps.is_installed("redis_toolkit"):
             raise Misconfigured(NOT_INSTALLED)
-        cached = [model for model in apps.get_models(include_auto_created=True) if _cached_managers(model)]
+        cached = [model for model in apps.get_models(include_auto_created=True) if cached_managers(model)]
         wanted = _wanted_by_table(cached)
         self.by_name: dict[str, Table] = {}
         for model in _watched_by(cached):
