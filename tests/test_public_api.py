@@ -15,7 +15,16 @@ ROOT = Path(__file__).parents[1]
 
 SURFACE = {
     "redis_toolkit": ["__version__"],
-    "redis_toolkit.cache": ["CacheManager", "CachedPages", "CachedQuerySet", "Page", "cached", "invalidate"],
+    "redis_toolkit.cache": [
+        "CacheManager",
+        "CachedPages",
+        "CachedQuerySet",
+        "Page",
+        "aprefetch_cached",
+        "cached",
+        "invalidate",
+        "prefetch_cached",
+    ],
     "redis_toolkit.exceptions": [
         "BadCursor",
         "BreakerOpen",
