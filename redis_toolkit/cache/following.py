@@ -17,7 +17,7 @@ from django.db.models import ForeignKey, Model
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor, ForwardOneToOneDescriptor
 
 from redis_toolkit.cache.origins import came_from_cache
-from redis_toolkit.cache.relations import follow, is_forward
+from redis_toolkit.cache.relations import follow, is_djangos, is_forward
 from redis_toolkit.cache.tables import cached_managers
 
 __all__ = ["FollowedForeignKey", "FollowedOneToOne", "install", "why_not"]
@@ -48,7 +48,7 @@ def install(models: Iterable[type[Model]]) -> None:
     for model in models:
         for name in set(_wanted(model)):
             field, kind = is_forward(model, name), type(getattr_static(model, name, None))
-            if field is None or field.remote_field.parent_link:
+            if field is None or field.remote_field.parent_link or not is_djangos(type(field)):
                 # (A check speaks of what is no foreign key. A parent's row is made of its child's.)
                 continue
             if kind is ForwardManyToOneDescriptor:
@@ -64,6 +64,8 @@ def why_not(model: type[Model], name: str) -> str | None:
         return "is no foreign key or one-to-one field"
     if field.remote_field.parent_link:
         return "links to a parent, whose row is made of the child's"
+    if not is_djangos(type(field)):
+        return f"is a {type(field).__name__}, which may refer to rows in a way of its own"
     kind = type(getattr_static(model, name))
     if kind not in {ForwardManyToOneDescriptor, ForwardOneToOneDescriptor, FollowedForeignKey, FollowedOneToOne}:
         return f"has an attribute of its own, {kind.__name__}"

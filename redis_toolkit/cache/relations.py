@@ -27,10 +27,15 @@ from redis_toolkit.cache.tables import cached_managers
 from redis_toolkit.conf import settings
 from redis_toolkit.exceptions import Misconfigured
 
-__all__ = ["aprefetch_cached", "follow", "is_forward", "is_plain", "prefetch_cached"]
+__all__ = ["aprefetch_cached", "follow", "is_djangos", "is_forward", "is_plain", "prefetch_cached"]
 
 #: From Django 6.1 on, how an instance fetches what it lacks.
 _DEFAULT_MODE: Final = getattr(query, "DEFAULT_FETCH_MODE", None)
+#: Methods by which a class of foreign keys may say in code which row it refers to.
+_REFERRING: Final = (
+    "get_extra_descriptor_filter", "get_foreign_related_value", "get_instance_value_for_fields",
+    "get_local_related_value", "get_reverse_related_filter", "get_cached_value", "is_cached", "set_cached_value",
+)  # fmt: skip
 
 
 def prefetch_cached(instances: Iterable[Model], *lookups: str) -> None:
@@ -61,7 +66,7 @@ async def aprefetch_cached(instances: Iterable[Model], *lookups: str) -> None:
 def follow(field: Any, instance: Any) -> Any:
     """The row that ``field`` of ``instance`` refers to, from the cache; None if Django must look."""
     target = field.remote_field.model
-    if not is_plain(target):
+    if not is_plain(target) or not is_djangos(type(field)):
         return None
     (value,) = field.get_local_related_value(instance)
     alias, hints = router.db_for_read(target, instance=instance), {"instance": instance}
@@ -93,6 +98,11 @@ def is_plain(target: type[Model]) -> bool:
     return manager._queryset_class is QuerySet and type(manager).get_queryset is BaseManager.get_queryset
 
 
+def is_djangos(kind: type) -> bool:
+    """Whether what a foreign key of this class refers to follows from its declaration."""
+    return all(getattr(kind, name).__module__.startswith("django.") for name in _REFERRING)
+
+
 def _step(instances: Sequence[Any], name: str) -> list[Any]:
     """Fetch the relation ``name`` of ``instances``. Returns the related rows, each once."""
     lacking: dict[tuple[Any, str], list[Any]] = {}
@@ -117,7 +127,9 @@ def _fetch(field: Any, alias: str, instances: Sequence[Any]) -> bool:
     """Set the relation of all ``instances`` from the cache; False if Django must."""
     target = field.remote_field.model
     descriptor = type(getattr_static(field.model, field.name))
-    if not is_plain(target) or not descriptor.__module__.startswith(("django.", "redis_toolkit.")):
+    if not is_plain(target) or not is_djangos(type(field)):
+        return False
+    if not descriptor.__module__.startswith(("django.", "redis_toolkit.")):
         return False
     source = source_of(target, None, {"instance": instances[0]}, alias)
     if source is None:

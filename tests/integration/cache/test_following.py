@@ -202,6 +202,10 @@ def declared() -> Iterator[Any]:
         class OwnKey(models.ForeignKey):
             forward_related_accessor_class = OwnAttribute
 
+        class SpecialKey(models.ForeignKey):
+            def get_extra_descriptor_filter(self, instance):
+                return {"text": "x"}
+
         class Parent(models.Model):
             text = models.TextField()
 
@@ -211,10 +215,13 @@ def declared() -> Iterator[Any]:
         class Source(Parent):
             target = models.ForeignKey(Target, models.CASCADE, related_name="+")
             own = OwnKey(Parent, models.CASCADE, related_name="+")
+            special = SpecialKey(Parent, models.CASCADE, related_name="+")
             plain = models.ForeignKey(Parent, models.CASCADE, related_name="+")
             one = models.OneToOneField(Parent, models.CASCADE, related_name="+")
 
-            cached = CacheManager(follow=["target", "own", "plain", "one", "text", "nothing", "parent_ptr", "plain_id"])
+            cached = CacheManager(
+                follow=["target", "own", "special", "plain", "one", "text", "nothing", "parent_ptr", "plain_id"]
+            )
 
             class Meta:
                 app_label = "app"
@@ -228,6 +235,10 @@ def test_what_cannot_be_followed_is_a_check(declared):
     assert [each for each in found if not each[0].endswith("E004")] == [
         ("redis_toolkit.W050", "follow='target': app.Target has a base manager of its own, so the database is asked."),
         ("redis_toolkit.E050", "follow='own': app.Source.own has an attribute of its own, OwnAttribute."),
+        (
+            "redis_toolkit.E050",
+            "follow='special': app.Source.special is a SpecialKey, which may refer to rows in a way of its own.",
+        ),
         ("redis_toolkit.E050", "follow='text': app.Source.text is no foreign key or one-to-one field."),
         ("redis_toolkit.E050", "follow='nothing': app.Source.nothing is no foreign key or one-to-one field."),
         (
