@@ -6,12 +6,13 @@ import asyncio
 import copy
 import pickle
 
+import django
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections, models
 from django.db.models import prefetch_related_objects
 
-from redis_toolkit.cache import CacheManager, aprefetch_cached, prefetch_cached
+from redis_toolkit.cache import CachedPages, CacheManager, aprefetch_cached, prefetch_cached
 from redis_toolkit.cache.following import FollowedForeignKey, FollowedOneToOne, install
 from redis_toolkit.cache.origins import came_from_cache
 from redis_toolkit.exceptions import Misconfigured
@@ -29,7 +30,7 @@ from tests.app.models import (
     Teacher,
     Thing,
 )
-from tests.portraits import portrait
+from tests.portraits import outcome, portrait, same
 
 #: Rows, the relations to follow, and how many round trips hits take.
 FOLLOWED = {
@@ -237,3 +238,41 @@ def test_one_field_for_many_is_misconfigured():
     with pytest.raises(Misconfigured, match=r"follow=\['teacher'\]"):
         CacheManager(follow="teacher")
     assert CacheManager(follow=False).followed_relations == CacheManager().followed_relations == ()
+
+
+@pytest.mark.parametrize("mode", ["FETCH_ONE", "FETCH_PEERS", "FETCH_RAISE"])
+def test_fetch_modes(school, mode):
+    """Related rows fetch what they lack in the mode of the instances they were followed from, as Django 6.1 has it."""
+    if django.VERSION < (6, 1):
+        assert not hasattr(models.QuerySet, "fetch_mode")
+        return
+    chosen = getattr(models, mode)
+
+    def followed(side):
+        poems = list(side(Poem).all().fetch_mode(chosen).order_by("pk"))
+        (prefetch_cached if side.cached else prefetch_related_objects)(poems, "author__student", "cover")
+        return bare(poems)
+
+    def accessed(side):
+        poems = list(side(Poem).all().fetch_mode(chosen).order_by("pk"))
+        return [[poem.author, poem.cover] for poem in poems], bare(poems)
+
+    for ask in (followed, accessed):
+        wanted = outcome(ask, school)
+        for _ in range(2):
+            found = outcome(ask, school.as_cached())
+            assert same(wanted, found), (wanted, found)
+
+
+@pytest.mark.parametrize("mode", ["FETCH_ONE", "FETCH_PEERS", "FETCH_RAISE"])
+def test_pages_in_a_fetch_mode(school, mode):
+    """Rows of a page are in the mode that was asked for, and peers of each other."""
+    if django.VERSION < (6, 1):
+        assert not hasattr(models.QuerySet, "fetch_mode")
+        return
+    chosen = getattr(models, mode)
+    wanted = portrait(list(school.lessons.all().fetch_mode(chosen).order_by("weekday", "pk")))
+    pages = CachedPages(school.as_cached().lessons.all().fetch_mode(chosen).order_by("weekday"))
+    for _ in range(2):
+        page = pages.page()
+        assert portrait(list(page.rows)) == wanted
