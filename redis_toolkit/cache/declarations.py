@@ -12,7 +12,9 @@ from django.db.models import Field
 
 from redis_toolkit.cache.absence import columns_of
 from redis_toolkit.cache.columns import namer_of
+from redis_toolkit.cache.following import why_not
 from redis_toolkit.cache.plans import plan_for
+from redis_toolkit.cache.relations import is_forward, is_plain
 from redis_toolkit.cache.tables import NOT_INSTALLED, unique_sets
 from redis_toolkit.core.codecs import unsupported_reason
 
@@ -28,6 +30,7 @@ def problems(manager: Any) -> list[checks.CheckMessage]:
         found += _problems_of(manager, names)
     if manager.bloom is not None:
         found += _problems_of_filter(manager)
+    found += _problems_of_following(manager)
     for field in manager.model._meta.concrete_fields:
         reason = unsupported_reason(field)
         if reason is not None:
@@ -125,3 +128,31 @@ def _problems_of(manager: Any, names: tuple[str, ...]) -> list[checks.CheckMessa
     return [
         checks.Error(f"by={shown!r} of {model._meta.label} {message}.", hint=hint, obj=model, id="redis_toolkit.E012")
     ]
+
+
+def _problems_of_following(manager: Any) -> list[checks.CheckMessage]:
+    model, names = manager.model, manager.followed_relations
+    found: list[checks.CheckMessage] = []
+    for name in () if names is True else names:
+        reason = why_not(model, name)
+        if reason is not None:
+            found.append(
+                checks.Error(
+                    f"follow={name!r}: {model._meta.label}.{name} {reason}.",
+                    hint="`follow` takes names of foreign keys and one-to-one fields, or True for all there are.",
+                    obj=model,
+                    id="redis_toolkit.E050",
+                )
+            )
+            continue
+        target = is_forward(model, name).remote_field.model
+        if not is_plain(target):
+            found.append(
+                checks.Warning(
+                    f"follow={name!r}: {target._meta.label} has a base manager of its own, so the database is asked.",
+                    hint="It may hide rows. Take the name out of `follow`, or base_manager_name out of that Meta.",
+                    obj=model,
+                    id="redis_toolkit.W050",
+                )
+            )
+    return found

@@ -147,6 +147,16 @@ class Rows:
             places[key] = Place(keys.below(stem, names[at]), under, attnames, found, names[at])
         return places
 
+    def places_by(self, attname: str, wanted: Iterable[Any], source: Source) -> dict[Any, Place] | None:
+        """The places of the rows with these values of a unique column; None if Django must look at one of them."""
+        places: dict[Any, Place] = {}
+        for value in wanted:
+            place = self.place({attname: value}, source)
+            if place is None:
+                return None
+            places[value] = place
+        return places
+
     def _names_in(self, parent: Table, values: Iterable[tuple[Any, ...]]) -> list[str]:
         """The names of the parent's stamps for rows with these keys."""
         pk = parent.pk if parent.name in self._same_key else None

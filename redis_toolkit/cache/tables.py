@@ -35,7 +35,7 @@ from redis_toolkit.core import keys
 from redis_toolkit.exceptions import Misconfigured
 
 __all__ = [
-    "ANY", "NEW", "NOT_INSTALLED", "By", "Table", "Tables", "by_of", "forget", "models_named", "tables",
+    "ANY", "NEW", "NOT_INSTALLED", "By", "Table", "Tables", "by_of", "cached_managers", "forget", "models_named", "tables",
     "tables_with_key_of", "unique_sets",
 ]  # fmt: skip
 
@@ -168,14 +168,15 @@ def _wanted_by(model: type[Model]) -> Iterator[Wanted]:
 
 def by_of(model: type[Model]) -> list[tuple[str, ...]]:
     """What the cached managers of ``model`` declare in ``by``, each as a tuple of field names."""
-    return [names for manager in _cached_managers(model) for names in getattr(manager, "by", ())]
+    return [names for manager in cached_managers(model) for names in getattr(manager, "by", ())]
 
 
 def _blooms_of(model: type[Model]) -> list[tuple[type[Model], Bloom]]:
-    return [(model, bloom) for each in _cached_managers(model) if (bloom := getattr(each, "bloom", None)) is not None]
+    return [(model, bloom) for each in cached_managers(model) if (bloom := getattr(each, "bloom", None)) is not None]
 
 
-def _cached_managers(model: type[Model]) -> list[Any]:
+def cached_managers(model: type[Model]) -> list[Any]:
+    """The managers of ``model`` that answer from the cache, the first one declared first."""
     return [
         manager
         for manager in model._meta.managers
@@ -189,7 +190,7 @@ class Tables:
     def __init__(self, vendor: str) -> None:
         if not apps.is_installed("redis_toolkit"):
             raise Misconfigured(NOT_INSTALLED)
-        cached = [model for model in apps.get_models(include_auto_created=True) if _cached_managers(model)]
+        cached = [model for model in apps.get_models(include_auto_created=True) if cached_managers(model)]
         wanted = _wanted_by_table(cached)
         self.by_name: dict[str, Table] = {}
         for model in _watched_by(cached):

@@ -24,12 +24,12 @@ from redis_toolkit.cache import Bloom, CacheManager, WriteBehind, outbox, tables
 from redis_toolkit.cache.behind import counters, ledger
 from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
 from redis_toolkit.conf import Settings
-from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Season
+from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Season
 
 ROOT = Path(__file__).parents[2]
 IDS = [
     "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
-    "E031", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
+    "E031", "E050", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032", "W050",
 ]  # fmt: skip
 
 
@@ -605,6 +605,28 @@ def test_w032(counting, monkeypatch):
         "redis_toolkit.W032",
         "The database 'default' has no ledger, so no WriteBehind can be flushed to it.",
     )
+
+
+def test_e050(ours, monkeypatch):
+    """Names in ``follow`` that are no foreign key."""
+    monkeypatch.setattr(Lesson.cached, "followed_relations", ("room", "students", "nobody"))
+    hint = "`follow` takes names of foreign keys and one-to-one fields, or True for all there are."
+    assert ours() == [
+        ("E050", f"follow={name!r}: app.Lesson.{name} is no foreign key or one-to-one field.", hint)
+        for name in ("students", "nobody")
+    ]
+    assert hint in reported("E050")
+
+
+def test_w050(ours, monkeypatch):
+    """``follow`` leads to rows that a base manager may hide."""
+    hidden = type("Hidden", (models.Manager,), {"get_queryset": lambda manager: None})
+    monkeypatch.setattr(Lesson.cached, "followed_relations", ("room", "group"))
+    monkeypatch.setitem(vars(Room._meta), "base_manager", hidden())
+    hint = "It may hide rows. Take the name out of `follow`, or base_manager_name out of that Meta."
+    message = "follow='room': app.Room has a base manager of its own, so the database is asked."
+    assert ours() == [("W050", message, hint)]
+    assert hint in reported("W050")
 
 
 def test_ids_are_unique_and_documented():
