@@ -6,6 +6,7 @@ import inspect
 
 __all__ = [
     "BreakerOpen",
+    "CacheOverloaded",
     "CodecError",
     "Misconfigured",
     "RedisToolkitError",
@@ -17,7 +18,7 @@ class RedisToolkitError(Exception):
     """Something in redis_toolkit failed."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or inspect.getdoc(type(self)) or type(self).__name__)
+        super().__init__(message or (inspect.getdoc(type(self)) or type(self).__name__).partition("\n\n")[0])
 
 
 class Misconfigured(RedisToolkitError):
@@ -30,6 +31,17 @@ class StoreUnavailable(RedisToolkitError):
 
 class BreakerOpen(StoreUnavailable):
     """Redis failed a moment ago and is not asked again until it answers a probe (REDIS_TOOLKIT_BREAKER_RETRY)."""
+
+
+class CacheOverloaded(RedisToolkitError):
+    """The answer is not cached, and too many others are being loaded from the database (REDIS_TOOLKIT_LOADS).
+
+    ``retry_after``: whole seconds after which to ask again.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class CodecError(RedisToolkitError):

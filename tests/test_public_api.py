@@ -18,6 +18,7 @@ SURFACE = {
     "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "cached", "invalidate"],
     "redis_toolkit.exceptions": [
         "BreakerOpen",
+        "CacheOverloaded",
         "CodecError",
         "Misconfigured",
         "RedisToolkitError",

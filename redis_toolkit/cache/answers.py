@@ -111,6 +111,7 @@ def _ask(
     tables = location.plan.recipe.tables if location.plan.recipe is not None else ()
     ttl = queryset._cache_ttl or settings.CACHE_TTL
     question = Question(kind, queryset.model, location.key, location.stamps, tables, ttl, fingerprint, read, load)
+    question.outage_ttl = queryset._cache_outage_ttl
     return ask(question, source, refresh=queryset._cache_mode == "refresh")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connections
 from django.db.models import QuerySet
 
+from redis_toolkit.cache import gate
 from redis_toolkit.cache.answers import execute, pack_rows, read_rows
 from redis_toolkit.cache.entries import open_entry
 from redis_toolkit.cache.reading import Loaded, Reader, Source, report, unreadable
@@ -106,7 +107,9 @@ class _Bulk:
         payloads: dict[Any, tuple[bytes | None, CodecError | None]] = {}
         for at in range(0, len(keys), batch):
             query = QuerySet(model=model, using=alias).filter(pk__in=keys[at : at + batch]).order_by().query
-            for raw in list(execute(query, alias)):
+            with gate.admit():
+                raws = list(execute(query, alias))
+            for raw in raws:
                 (row,), payload, error = pack_rows(self._rows.shape, iter([raw]), alias)
                 found.append(row)
                 payloads[row[pk_at]] = (payload, error)

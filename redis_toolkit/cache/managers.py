@@ -36,14 +36,20 @@ class CacheManager(_Manager[M]):
 
     ``ttl``: seconds (or a timedelta) an answer may live, default ``REDIS_TOOLKIT_CACHE_TTL``. ``by``: fields, or tuples
     of fields, that queries filter on; a query that pins one to a value stays cached while other rows change.
-    The primary key, unique fields and unique constraints need not be declared.
+    The primary key, unique fields and unique constraints need not be declared. ``outage_ttl``: seconds (or a timedelta)
+    for which this process keeps answers to itself while Redis is away; so much older than what other processes have
+    committed they may be then. None: the database answers.
     """
 
-    def __init__(self, *, ttl: float | timedelta | None = None, by: Iterable[str | Sequence[str]] = ()) -> None:
+    def __init__(
+        self, *, ttl: float | timedelta | None = None, by: Iterable[str | Sequence[str]] = (),
+        outage_ttl: float | timedelta | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
         self.ttl = None if ttl is None else seconds(ttl)
+        self.outage_ttl = 0.0 if outage_ttl is None else seconds(outage_ttl)
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by
         )
@@ -52,6 +58,7 @@ class CacheManager(_Manager[M]):
         """A fresh CachedQuerySet of all rows."""
         queryset: Any = super().get_queryset()
         queryset._cache_ttl = self.ttl
+        queryset._cache_outage_ttl = self.outage_ttl
         if not _is_narrowed(cast("Any", type(self))):
             queryset.begin_trace()
         cached: CachedQuerySet[M] = queryset
@@ -62,7 +69,9 @@ class CacheManager(_Manager[M]):
         if not args and kwargs and self._is_whole():
             alias = self.db
             source = source_of(self.model, self._db, cast("Any", self)._hints, alias)
-            found = source and rows_of(self.model, alias).get(kwargs, source, self.ttl or settings.CACHE_TTL)
+            found = source and rows_of(self.model, alias).get(
+                kwargs, source, self.ttl or settings.CACHE_TTL, outage_ttl=self.outage_ttl
+            )
             if found is ABSENT:
                 name = self.model._meta.object_name
                 missing: type[Exception] = cast("Any", self.model).DoesNotExist

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, looks, trust
+from redis_toolkit.cache import debts, gate, looks, outages, trust
 from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
 from redis_toolkit.cache.flights import Flight
 from redis_toolkit.cache.freshness import jittered
@@ -72,7 +72,7 @@ class Loaded(NamedTuple):
 class Question:
     """A cacheable question: where its answer lies, what it depends on, how to read it, how to load it."""
 
-    __slots__ = ("fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "ttl")
+    __slots__ = ("fingerprint", "key", "kind", "load", "model", "outage_ttl", "read", "stamps", "tables", "ttl")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a record
         self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], ttl: float,
@@ -87,6 +87,8 @@ class Question:
         self.fingerprint = fingerprint
         self.read = read
         self.load = load
+        #: Seconds for which this process may keep the answer while Redis is away: see ``outages.py``.
+        self.outage_ttl = 0.0
 
 
 class Reader:
@@ -203,13 +205,14 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
         report(question.kind, question.model, "hit", source, began)
         return answer
     if tokens is None:
-        answer = question.load().answer
-        report(question.kind, question.model, "bypass", source, began)
+        answer, outcome = outages.answer(question, reader, refresh=refresh)
+        report(question.kind, question.model, outcome, source, began)
         return answer
     run = reader.link.run
-    started = monotonic()
-    loaded = question.load()
-    took = monotonic() - started
+    with gate.admit():
+        started = monotonic()
+        loaded = question.load()
+        took = monotonic() - started
     stored = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, took)
     reader.store([*stored, *(flight.landed() if flight is not None else ())])
     report(question.kind, question.model, "miss", source, began)

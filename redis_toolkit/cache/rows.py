@@ -148,7 +148,7 @@ class Rows:
         pk = parent.pk if parent.name in self._same_key else None
         return [ANY if pk is None else str(pk.name(found)) for found in values]
 
-    def get(self, asked: Mapping[str, Any], source: Source, ttl: float) -> Any:
+    def get(self, asked: Mapping[str, Any], source: Source, ttl: float, *, outage_ttl: float = 0.0) -> Any:
         """The row that ``asked`` names, or ABSENT; None if Django must look at what is asked."""
         place = self.place(asked, source)
         if place is None:
@@ -174,6 +174,7 @@ class Rows:
 
         fingerprint = self.shape.codec.fingerprint
         question = Question("get", self.model, place.key, place.stamps, self.tables, ttl, fingerprint, read, load)
+        question.outage_ttl = outage_ttl
         return ask(question, source)
 
     def build(self, found: Sequence[tuple[Any, ...]], source: Source) -> list[Any]:

@@ -41,6 +41,7 @@ class TracingQuerySet(QuerySet[M]):
     _defer_next_filter: bool
 
     _cache_ttl: float | None = None
+    _cache_outage_ttl: float = 0.0
     _cache_mode: str = "use"
     _trace: Trace | None = None
     _asked: tuple[Any, ...] = ()
@@ -145,6 +146,7 @@ class TracingQuerySet(QuerySet[M]):
         with self.keeping_trace():
             clone: Self = super()._clone()  # type: ignore[misc]
         clone._cache_mode, clone._cache_ttl = self._cache_mode, self._cache_ttl
+        clone._cache_outage_ttl = self._cache_outage_ttl
         return clone
 
     def all(self) -> Self:

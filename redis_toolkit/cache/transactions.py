@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, looks, outbox
+from redis_toolkit.cache import debts, looks, outbox, own_writes
 from redis_toolkit.cache.changes import MOST_STAMPS
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
 from redis_toolkit.cache.status import is_open
@@ -120,6 +120,7 @@ class Transaction:
 
     def finish(self) -> bool:
         """Take every mark off. The transaction must be over. Returns whether Redis was told."""
+        own_writes.wrote(self.tables)
         stamps, self.stamps = self.stamps, set()
         self._coarse.clear()
         if not stamps:

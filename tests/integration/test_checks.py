@@ -123,7 +123,8 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "COMPRESS_ABOVE": [0, 1.5, "1"], "CONNECT_TIMEOUT": [0, None], "READ_TIMEOUT": [0, None],
     "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],
     "TRUST_REPLICAS": [1, None], "OUTBOX_INTERVAL": [0, "1"], "OUTBOX_ROWS": [0, 1.5, None], "FUNCTIONS": ["age", [1]],
-    "VERIFY_SAMPLE": [-0.1, 1.1, True, "1"],
+    "VERIFY_SAMPLE": [-0.1, 1.1, True, "1"], "LOADS": [0, 1.5, "1"], "LOADS_WAIT": [-1, None],
+    "WARM": ["app.warming", [1], None],
 }  # fmt: skip
 
 
