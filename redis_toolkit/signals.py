@@ -10,7 +10,8 @@ from django.dispatch import Signal
 __all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
 
 #: A cached read was answered. sender: the model (or the function); kind: "get", "bulk", "rows", "count", "exists",
-#: "aggregate" or "value"; outcome: "hit", "miss" or "bypass"; alias: database alias; seconds: duration, float.
+#: "aggregate" or "value"; outcome: "hit", "miss", "bypass" or "kept" (by this process, while Redis is away); alias:
+#: database alias; seconds: duration, float.
 cache_read = Signal()
 
 #: Stamps were marked by a write or dropped by ``invalidate``. sender: None; stamps: tuple of stamp keys (str);
@@ -21,5 +22,5 @@ cache_invalidated = Signal()
 #: during: "read", "store", "mark" or "unmark"; error: the exception.
 cache_failed = Signal()
 
-#: A circuit breaker opened or closed. sender: the Breaker; alias: cache alias; state: "open" or "closed".
+#: A circuit breaker changed. sender: the Breaker; alias: cache alias; state, before: "closed", "open" or "half-open".
 breaker_changed = Signal()

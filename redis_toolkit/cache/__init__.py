@@ -19,5 +19,6 @@ from redis_toolkit.cache.functions import cached
 from redis_toolkit.cache.invalidation import invalidate
 from redis_toolkit.cache.managers import CacheManager
 from redis_toolkit.cache.querysets import CachedQuerySet
+from redis_toolkit.cache.vitals import Health, health
 
-__all__ = ["CacheManager", "CachedQuerySet", "cached", "invalidate"]
+__all__ = ["CacheManager", "CachedQuerySet", "Health", "cached", "health", "invalidate"]

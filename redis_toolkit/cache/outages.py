@@ -21,7 +21,7 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["MOST_BYTES", "MOST_ENTRIES", "answer", "forget"]
+__all__ = ["MOST_BYTES", "MOST_ENTRIES", "answer", "forget", "kept"]
 
 #: Most answers that are kept, and most bytes of payloads; the oldest go first.
 MOST_ENTRIES: Final = 10_000
@@ -46,6 +46,9 @@ class _Store:
         self._entries: dict[str, _Kept] = {}
         self._bytes = 0
         self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def get(self, key: str) -> _Kept | None:
         return self._entries.get(key)
@@ -89,13 +92,13 @@ def answer(question: Any, reader: Any, *, refresh: bool = False) -> tuple[Any, s
 
 def _find(question: Any) -> Any:
     """What is kept, as objects of the caller's own, or _NOTHING."""
-    kept = _store.get(question.key)
-    if kept is None or monotonic() >= kept.until or kept.fingerprint != question.fingerprint:
+    entry = _store.get(question.key)
+    if entry is None or monotonic() >= entry.until or entry.fingerprint != question.fingerprint:
         return _NOTHING
-    if any(then is not now for then, now in zip(kept.state, seen(question.tables), strict=True)):
+    if any(then is not now for then, now in zip(entry.state, seen(question.tables), strict=True)):
         return _NOTHING
     try:
-        return question.read(kept.payload)
+        return question.read(entry.payload)
     except CodecError:
         return _NOTHING
 
@@ -114,6 +117,11 @@ def _load(question: Any, reader: Any, life: float) -> Any:
 
 def _size(key: str, kept: _Kept) -> int:
     return len(key) + len(kept.payload or b"")
+
+
+def kept() -> int:
+    """How many answers are kept now, those included whose time is over."""
+    return len(_store)
 
 
 def forget() -> None:

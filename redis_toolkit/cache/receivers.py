@@ -32,11 +32,11 @@ def connect_post_save(post_save: ModelSignal) -> None:
                     post_save.connect(_saved, sender=model, dispatch_uid="redis_toolkit.saved")
 
 
-def on_breaker(*, alias: str, state: str, **_: Any) -> None:
+def on_breaker(*, alias: str, state: str, before: str, **_: Any) -> None:
     """Redis is away, or back."""
     if alias != settings.ALIAS:
         return
-    if state == "open":
+    if before == "closed":
         trust.lost()
     elif state == "closed":
         outages.forget()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import perf_counter
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from redis_toolkit.cache import outages, trust
+from redis_toolkit.cache.gate import crowd
 from redis_toolkit.core.connections import link
-from tests.concurrency.actors import Actor, Stage
+from tests.concurrency.actors import PATIENCE, Actor, Stage
 from tests.concurrency.timetable import PG, Timetable
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
@@ -63,8 +66,6 @@ def test_a_reader_that_waited_takes_what_another_kept(keeping: Keeping, stage: S
     """1. A loads  2. B asks the same and queues at the gate  3. A keeps it: B takes that, and asks the database nothing."""
     settings.REDIS_TOOLKIT_LOADS = 1
     settings.REDIS_TOOLKIT_LOADS_WAIT = 30
-    from redis_toolkit.cache.gate import crowd
-
     asked: list[str] = []
 
     def first(actor: Actor) -> list[str]:
@@ -72,8 +73,6 @@ def test_a_reader_that_waited_takes_what_another_kept(keeping: Keeping, stage: S
             return keeping.group(1)
 
     def second(actor: Actor) -> list[str]:
-        from django.db import connections
-
         def count(execute: Any, sql: Any, *rest: Any) -> Any:
             asked.append(sql)
             return execute(sql, *rest)
@@ -84,8 +83,9 @@ def test_a_reader_that_waited_takes_what_another_kept(keeping: Keeping, stage: S
     one, two = stage.actor(first), stage.actor(second)
     one.to("selected")
     two.go()
+    deadline = perf_counter() + PATIENCE
     while crowd() != (1, 1):
-        pass
+        assert perf_counter() < deadline, "nobody waits"
     assert one.end() == ["old"]
     assert two.ends() == ["old"]
     assert asked == []
