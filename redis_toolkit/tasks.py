@@ -6,13 +6,15 @@ For beat: a run that fails is not tried again by itself, for the next one is on 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from celery import shared_task
 
+from redis_toolkit.cache import warming
 from redis_toolkit.cache.draining import drain_all
 from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["drain_outbox"]
+__all__ = ["drain_outbox", "warm"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 
@@ -34,3 +36,15 @@ def drain_outbox() -> int:
         if drained.failed:
             _log.warning("The outbox of %s was not drained: %s.", drained.alias, drained.reason)
     return rows
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name="redis_toolkit.warm", ignore_result=True, throws=(StoreUnavailable,)
+)
+def warm(names: Sequence[str] | None = None, models: Sequence[str] = ()) -> int:
+    """Fill what ``REDIS_TOOLKIT_WARM`` declares, or the names of it and the models given; how many answers and rows.
+
+    As ``manage.py redis_warm``. Raises StoreUnavailable while Redis is away, and Misconfigured for a name that is not
+    declared. May be killed, repeated, and run twice at once.
+    """
+    return sum(each.done for each in warming.warm([] if names is None and models else names, models=models))

@@ -27,8 +27,8 @@ from tests.app.models import Cafe, Lesson, Season
 
 ROOT = Path(__file__).parents[2]
 IDS = [
-    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "W001", "W002", "W003",
-    "W004", "W005", "W006", "W007", "W008",
+    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E060", "W001", "W002", "W003",
+    "W004", "W005", "W006", "W007", "W008", "W060",
 ]  # fmt: skip
 
 
@@ -350,6 +350,32 @@ def test_e006(ours, settings):
     settings.REDIS_TOOLKIT_TENANT = "nowhere.at.all"
     hint = "It is the dotted path of a callable that takes a database alias."
     assert ours() == [("E006", "REDIS_TOOLKIT_TENANT cannot be imported: No module named 'nowhere'", hint)]
+
+
+def test_e060(ours, settings):
+    """What is to be warmed and cannot be called: a name that cannot be imported, and one that is no callable."""
+    settings.REDIS_TOOLKIT_WARM = ["tests.warming.one", "tests.warming.nobody", "tests.warming.ALIAS"]
+    found = ours()
+    assert [(identity, message.partition(":")[0]) for identity, message, _ in found] == [
+        ("E060", f"REDIS_TOOLKIT_WARM names 'tests.warming.{name}', which cannot be called")
+        for name in ("nobody", "ALIAS")
+    ]
+    assert {hint for _, _, hint in found} == {
+        "It is the dotted path of a callable without arguments that returns or yields cached querysets."
+    }
+    assert "tests.warming.nobody" in reported("E060")
+
+
+def test_w060(ours, monkeypatch):
+    """Answers kept for more than a minute while Redis is away."""
+    manager = Lesson._meta.managers_map["cached"]
+    monkeypatch.setattr(manager, "outage_ttl", 60.0)
+    assert ours() == []
+    monkeypatch.setattr(manager, "outage_ttl", 61.0)
+    ((identity, message, hint),) = ours()
+    assert (identity, message) == ("W060", "outage_ttl=61 of app.Lesson is above 60 seconds.")
+    assert "so much older than the last commit" in hint
+    assert hint in reported("W060")
 
 
 @pytest.mark.parametrize("location", ["127.0.0.1:6379", "", "redis://:a/b@127.0.0.1:6379/0"])

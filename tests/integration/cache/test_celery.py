@@ -217,3 +217,15 @@ def test_what_lies_in_the_queue(client, broker, shared_redis):
     headers = json.loads(message)["headers"]
     assert (headers["task"], headers["ignore_result"], headers["retries"]) == (TASK, True, 0)
     assert headers["expires"] is not None
+
+
+@pytest.mark.parametrize("alias", ["default"])
+def test_a_worker_warms(term, worker, client, cost):
+    """Every row of a model by its key: 10 by one run, and 10 by the next, which finds them there; each is a hit here."""
+    worker()
+    for _ in range(2):
+        sent = client.send_task("redis_toolkit.warm", kwargs={"models": ["app.Lesson"]}, ignore_result=False)
+        assert sent.get(timeout=PATIENCE) == 10
+    with cost() as it:
+        assert len(term.cached.in_bulk([lesson.pk for lesson in term.lessons])) == 10
+    assert it.outcomes == [("bulk", "hit")]
