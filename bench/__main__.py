@@ -1,4 +1,4 @@
-"""``python -m bench`` and ``python -m bench mix``: see ``--help``."""
+"""``python -m bench`` and ``python -m bench mix``, ``outage`` and ``avalanche``: see ``--help``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bench.mix import run as mix
 from bench.mix.report import OURS
 from bench.report import as_data, as_markdown
 from bench.servers import running
+from bench.storms import avalanche, outage
 
 FULL = Pace(rounds=40, batch_seconds=0.012)
 QUICK = Pace(rounds=6, batch_seconds=0.006)
@@ -28,7 +29,7 @@ QUICK_MIX = mix.Slice(rounds=3, operations=250)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and print the report; 1 if a contestant failed, was wrong or did not serve its hits from the cache."""
     options = _parser().parse_args(arguments)
-    measure = _mixed if options.what == "mix" else _reads
+    measure = {"reads": _reads, "mix": _mixed, "outage": _outage, "avalanche": _avalanche}[options.what]
     try:
         report, data, code = measure(options)
     except ValueError as error:
@@ -66,6 +67,17 @@ def _mixed(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return mixed.as_markdown(*told), mixed.as_data(*told), 1 if wrong else 0
 
 
+def _outage(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    seed = options.seed or str(random.randrange(10**6))
+    found = outage.run(options.operations or (200 if options.quick else 5000), seed)
+    return outage.as_markdown(found), found, 1 if outage.failed(found) else 0
+
+
+def _avalanche(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    found = avalanche.run(options.operations or (1000 if options.quick else 10_000))
+    return avalanche.as_markdown(found), found, 0
+
+
 def _transport(options: argparse.Namespace) -> str:
     return "TCP" if options.tcp else "unix socket"
 
@@ -74,8 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(contestant.name for contestant in CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
-        "what", nargs="?", choices=("reads", "mix"), default="reads",
-        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes",
+        "what", nargs="?", choices=("reads", "mix", "outage", "avalanche"), default="reads",
+        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes;"
+        " outage: reads while Redis refuses, hangs, is slow or killed; avalanche: when entries written together end",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}")
@@ -84,9 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, metavar="N", help=f"turns each contestant has ({FULL.rounds}; mix: {FULL_MIX.rounds})"
     )
     parser.add_argument(
-        "--operations", type=int, metavar="N", help=f"mix: of a process in a turn ({FULL_MIX.operations})"
+        "--operations",
+        type=int,
+        metavar="N",
+        help=f"mix: of a process in a turn ({FULL_MIX.operations}); outage: reads; avalanche: entries",
     )
-    parser.add_argument("--seed", metavar="S", help="mix: the operations of an earlier run")
+    parser.add_argument("--seed", metavar="S", help="mix, outage: the operations of an earlier run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")
     parser.add_argument("--profile", action="store_true", help="show where the time of our own hits goes")
     return parser

@@ -42,7 +42,7 @@ def _prepared() -> Any:
 
     django.setup()
     job = json.loads(os.environ["BENCH_JOB"])
-    orders = _player(job) if "mix" in job else _stopwatch(job)
+    orders = _player(job) if "mix" in job else _victim(job) if "storm" in job else _stopwatch(job)
     gc.collect()
     gc.freeze()
     return orders
@@ -64,6 +64,15 @@ def _player(job: dict[str, Any]) -> Any:
     if job["mix"]["process"] == 0:
         fill(GROUPS)
     return Player(job["reader"], **job["mix"])
+
+
+def _victim(job: dict[str, Any]) -> Any:
+    from bench.storms.victim import Victim
+    from bench.timetable import fill
+
+    if job["storm"]["first"]:
+        fill()
+    return Victim()
 
 
 if __name__ == "__main__":
