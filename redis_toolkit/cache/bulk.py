@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections
 from django.db.models import QuerySet
 
-from redis_toolkit.cache import gate
+from redis_toolkit.cache import gate, outages
 from redis_toolkit.cache.answers import execute, pack_rows, read_rows
 from redis_toolkit.cache.entries import open_entry
 from redis_toolkit.cache.reading import Loaded, Reader, Source, report, unreadable
@@ -21,13 +21,15 @@ __all__ = ["in_bulk"]
 Places = Mapping[Any, Place]
 
 
-def in_bulk(rows: Rows, wanted: Iterable[Any], source: Source, ttl: float) -> dict[Any, Any] | None:
+def in_bulk(
+    rows: Rows, wanted: Iterable[Any], source: Source, ttl: float, *, outage_ttl: float = 0.0
+) -> dict[Any, Any] | None:
     """The rows with these primary keys, by key, in the order asked; None if Django must look at one of the keys."""
     places = rows.places(wanted, source)
     if places is None:
         return None
     began = monotonic()
-    found, outcome = _Bulk(rows, source, ttl).answer(places)
+    found, outcome = _Bulk(rows, source, ttl).answer(places, outage_ttl)
     report("bulk", rows.model, outcome, source, began)
     return {key: found[key] for key in places if found.get(key, ABSENT) is not ABSENT}
 
@@ -41,14 +43,14 @@ class _Bulk:
         self._ttl = ttl
         self._reader = Reader(source)
 
-    def answer(self, places: Places) -> tuple[dict[Any, Any], str]:
+    def answer(self, places: Places, outage_ttl: float) -> tuple[dict[Any, Any], str]:
         """The rows by key (or ABSENT), and how they were come by."""
         stamps = list(dict.fromkeys(stamp for place in places.values() for stamp in place.stamps))
         entries = [place.key for place in places.values()]
         reader = self._reader
         seen = reader.fetch((*entries, *stamps)) if reader.may_ask(self._rows.tables) else None
         if seen is None:
-            return self._load(places)[0], "bypass"
+            return self._without_redis(places, outage_ttl)
         values = dict(zip(stamps, seen[len(entries) :], strict=True))
         found = self._hits(dict(zip(places, seen, strict=False)), places, values)
         missing = {key: place for key, place in places.items() if key not in found}
@@ -56,6 +58,25 @@ class _Bulk:
             return found, "hit"
         loaded, outcome = self._fill(missing, values)
         return found | loaded, outcome
+
+    def _without_redis(self, places: Places, outage_ttl: float) -> tuple[dict[Any, Any], str]:
+        """The rows from the database, but for those that this process keeps."""
+        shape = self._rows.shape
+        outage = outages.Outage(self._reader, self._rows.tables, shape.codec.fingerprint, outage_ttl)
+        kept = {key: outage.find(place.key) for key, place in places.items()} if outage else {}
+        found: dict[Any, Any] = {key: ABSENT for key, payload in kept.items() if payload is None}
+        raws = {key: read_rows(shape, payload, self._source.read)[0] for key, payload in kept.items() if payload}
+        found |= zip(raws, self._rows.build(list(raws.values()), self._source), strict=True)
+        missing = {key: place for key, place in places.items() if key not in found}
+        if not missing:
+            return found, "kept"
+        outage.begin(self._reader.connection)
+        loaded, payloads = self._load(missing)
+        for key, place in missing.items():
+            payload, error = payloads.get(key, (None, None))
+            if error is None:
+                outage.keep(place.key, payload)
+        return found | loaded, "bypass"
 
     def _hits(
         self, entries: Mapping[Any, bytes | None], places: Places, values: Mapping[str, bytes | None]

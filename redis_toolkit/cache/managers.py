@@ -93,7 +93,9 @@ class CacheManager(_Manager[M]):
         if wanted and field_name == "pk" and self._is_whole():
             alias = self.db
             source = source_of(self.model, self._db, cast("Any", self)._hints, alias)
-            found = source and in_bulk(rows_of(self.model, alias), wanted, source, self.ttl or settings.CACHE_TTL)
+            found = source and in_bulk(
+                rows_of(self.model, alias), wanted, source, self.ttl or settings.CACHE_TTL, outage_ttl=self.outage_ttl
+            )
             if found is not None:
                 return found
         bulk: dict[Any, M] = self.get_queryset().in_bulk(wanted, field_name=field_name)

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import gate
 from redis_toolkit.cache.own_writes import seen
@@ -21,7 +24,7 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["MOST_BYTES", "MOST_ENTRIES", "answer", "forget", "kept"]
+__all__ = ["MOST_BYTES", "MOST_ENTRIES", "Outage", "answer", "forget", "kept"]
 
 #: Most answers that are kept, and most bytes of payloads; the oldest go first.
 MOST_ENTRIES: Final = 10_000
@@ -70,49 +73,74 @@ class _Store:
 _store = _Store()
 
 
+class Outage:
+    """What one reader may take of what is kept of these tables, and add to it. ``life``: seconds, 0 for nothing."""
+
+    __slots__ = ("_began", "_fingerprint", "_into", "_life", "_state", "_tables")
+
+    def __init__(self, reader: Any, tables: Sequence[str], fingerprint: bytes, life: float) -> None:
+        # Not by a transaction that has written them: it sees its own writes, and nobody else may yet.
+        away = life and reader.link.breaker.is_open and settings.ENABLED and not reader.watch.wrote(tables)
+        self._life = life if away else 0.0
+        self._tables = tables
+        self._fingerprint = fingerprint
+        self._into: _Store | None = None
+
+    def __bool__(self) -> bool:
+        return self._life > 0.0
+
+    def find(self, key: str) -> bytes | Literal[False] | None:
+        """The payload that is kept under ``key`` (None: absent); False if nothing is."""
+        entry = _store.get(key) if self._life else None
+        if entry is None or monotonic() >= entry.until or entry.fingerprint != self._fingerprint:
+            return False
+        if any(then is not now for then, now in zip(entry.state, seen(self._tables), strict=True)):
+            return False
+        return entry.payload
+
+    def begin(self, connection: BaseDatabaseWrapper) -> None:
+        """Say that what ``connection`` is now asked for is to be kept, if it is what was last committed."""
+        # Before the load: what is committed while it runs may be missing from it.
+        self._began, self._state = monotonic(), seen(self._tables)
+        if self._life and watch_of(connection).may_fill(connection):
+            self._into = _store
+
+    def keep(self, key: str, payload: bytes | None) -> None:
+        """Keep what was loaded since."""
+        if self._into is not None and len(payload or b"") <= settings.MAX_ENTRY_BYTES:
+            self._into.put(key, _Kept(payload, self._began + self._life, self._state, self._fingerprint))
+
+
 def answer(question: Any, reader: Any, *, refresh: bool = False) -> tuple[Any, str]:
     """The answer to a question that the cache cannot be asked, and how it was come by: "bypass", or "kept" if it was.
 
     ``question`` and ``reader`` are those of ``reading.py``. With ``refresh`` it is loaded in any case.
     """
-    life = question.outage_ttl if reader.link.breaker.is_open and settings.ENABLED else 0.0
-    if not life or reader.watch.wrote(question.tables):
-        with gate.admit():
-            return question.load().answer, "bypass"
-    found = _NOTHING if refresh else _find(question)
+    outage = Outage(reader, question.tables, question.fingerprint, question.outage_ttl)
+    found = _NOTHING if refresh else _find(question, outage)
     if found is not _NOTHING:
         return found, "kept"
     with gate.admit():
         # Whoever was let in before us may have loaded the same.
-        found = _NOTHING if refresh else _find(question)
+        found = _NOTHING if refresh else _find(question, outage)
         if found is not _NOTHING:
             return found, "kept"
-        return _load(question, reader, life), "bypass"
+        outage.begin(reader.connection)
+        loaded = question.load()
+    if loaded.error is None:
+        outage.keep(question.key, loaded.payload)
+    return loaded.answer, "bypass"
 
 
-def _find(question: Any) -> Any:
+def _find(question: Any, outage: Outage) -> Any:
     """What is kept, as objects of the caller's own, or _NOTHING."""
-    entry = _store.get(question.key)
-    if entry is None or monotonic() >= entry.until or entry.fingerprint != question.fingerprint:
-        return _NOTHING
-    if any(then is not now for then, now in zip(entry.state, seen(question.tables), strict=True)):
+    payload = outage.find(question.key)
+    if payload is False:
         return _NOTHING
     try:
-        return question.read(entry.payload)
+        return question.read(payload)
     except CodecError:
         return _NOTHING
-
-
-def _load(question: Any, reader: Any, life: float) -> Any:
-    """The answer from the database, kept if it is what was last committed."""
-    # Both before the load: what is committed while it runs may be missing from it.
-    store, began, state = _store, monotonic(), seen(question.tables)
-    keeps = watch_of(reader.connection).may_fill(reader.connection)
-    loaded = question.load()
-    size = len(loaded.payload or b"")
-    if keeps and loaded.error is None and size <= settings.MAX_ENTRY_BYTES:
-        store.put(question.key, _Kept(loaded.payload, began + life, state, question.fingerprint))
-    return loaded.answer
 
 
 def _size(key: str, kept: _Kept) -> int:

@@ -54,10 +54,12 @@ def read(manager: Any, term: Term) -> list[Any]:
         manager.filter(group=group).count(),
         manager.filter(pk=0).exists(),
         manager.filter(slug="nobody").first(),
+        {key: each.title for key, each in manager.in_bulk([lesson.pk, 0]).items()} == {lesson.pk: "Lesson 5"},
     ]
 
 
-FOUND = ["Lesson 5", ["Lesson 5"], ["Lesson 5"], 1, False, None]
+FOUND = ["Lesson 5", ["Lesson 5"], ["Lesson 5"], 1, False, None, True]
+NEW = ["new", ["new"], ["new"], 1, False, None, False]
 
 
 def write_unseen(term: Term, title: str) -> None:
@@ -74,11 +76,11 @@ def write_unseen(term: Term, title: str) -> None:
 
 
 def test_each_answer_is_asked_for_once(term, kept, cost):
-    """Six questions, asked three times while Redis is away: 6 queries; told apart by their outcome."""
+    """Seven questions, asked three times while Redis is away: 7 queries; told apart by their outcome."""
     with cost() as it:
         assert [read(kept, term) for _ in range(3)] == [FOUND] * 3
-    assert it.queries == 6
-    assert [outcome for _, outcome in it.outcomes] == ["bypass"] * 6 + ["kept"] * 12
+    assert it.queries == 7
+    assert [outcome for _, outcome in it.outcomes] == ["bypass"] * 7 + ["kept"] * 14
 
 
 def test_whoever_does_not_ask_for_it_is_given_none(term, kept, cost):
@@ -86,7 +88,22 @@ def test_whoever_does_not_ask_for_it_is_given_none(term, kept, cost):
     read(kept, term)
     with cost() as it:
         assert [read(term.cached, term) for _ in range(2)] == [FOUND] * 2
-    assert it.queries == 12
+    assert it.queries == 14
+
+
+def test_rows_by_key_are_shared_with_get(term, kept, cost):
+    """Of four rows one was asked for before, by `get`: 1 query for the three others, and none for any of them after."""
+    keys = [lesson.pk for lesson in term.lessons[:4]]
+    kept.get(pk=keys[0])
+    with cost() as it:
+        assert list(kept.in_bulk([*keys, 0])) == keys
+        assert list(kept.in_bulk([*keys, 0])) == keys
+        assert [kept.get(pk=key).pk for key in keys] == keys
+        with pytest.raises(Lesson.DoesNotExist):
+            kept.get(pk=0)
+    assert it.queries == 1
+    assert str(keys[0]) not in it.sql[0].partition(" IN ")[2]
+    assert it.outcomes == [("bulk", "bypass"), ("bulk", "kept"), *[("get", "kept")] * 5]
 
 
 def test_what_is_given_is_the_callers_own(term, kept):
@@ -105,7 +122,7 @@ def test_others_writes_are_seen_when_the_time_is_over(term, kept, cost):
     with travel(4.5):
         assert read(kept, term) == FOUND
     with travel(5.0):
-        assert read(kept, term) == ["new", ["new"], ["new"], 1, False, None]
+        assert read(kept, term) == NEW
 
 
 @pytest.mark.parametrize("how", ["autocommit", "transaction", "raw", "elsewhere", "invalidate"])
@@ -129,7 +146,7 @@ def test_own_writes_end_what_is_kept(term, kept, how):
 
         write_unseen(term, "new")
         invalidate(Lesson, pk=pk, using=term.alias)
-    assert read(kept, term) == ["new", ["new"], ["new"], 1, False, None]
+    assert read(kept, term) == NEW
 
 
 def test_writes_to_other_tables_end_nothing(term, kept, cost):
