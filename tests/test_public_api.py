@@ -24,6 +24,7 @@ SURFACE = {
         "RedisToolkitError",
         "StoreUnavailable",
     ],
+    "redis_toolkit.middleware": ["OverloadedMiddleware"],
     "redis_toolkit.signals": ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"],
     "redis_toolkit.testing": [
         "PostgresServer",

@@ -202,7 +202,7 @@ def _batches(manager: Any, batch: int) -> Iterator[Read]:
     page = list(keys[:batch])
     while page:
         yield partial(_by_key, manager, page)
-        page = list(keys.filter(pk__gt=page[-1])[:batch])
+        page = list(keys.filter(pk__gt=page[-1])[:batch]) if len(page) == batch else []
 
 
 def _by_key(manager: Any, keys: list[Any]) -> int:

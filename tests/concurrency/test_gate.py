@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connections, transaction
 
 from redis_toolkit.cache import cached, gate, trust
@@ -108,6 +111,34 @@ def test_a_bulk_read_is_a_load(timetable: Timetable, crowd: Callable[..., list[A
     answers = crowd(lambda number: list(timetable.cached.in_bulk([1000 + number, 1])), database)
     assert answers == [[1]] * 50
     assert (database.asked, database.most) == (50, 3)
+
+
+def test_an_event_loop_goes_on_while_a_reader_queues(timetable: Timetable, settings: Any) -> None:
+    """1. somebody loads  2. a coroutine reads and queues  3. the loop runs others meanwhile  4. it is let in, and answered."""
+    settings.REDIS_TOOLKIT_LOADS = 1
+    is_in, may_end = threading.Event(), threading.Event()
+
+    def load() -> None:
+        with gate.admit():
+            is_in.set()
+            assert may_end.wait(PATIENCE)
+
+    async def play() -> int:
+        reading = asyncio.ensure_future(timetable.cached.filter(group=1).acount())
+        deadline = perf_counter() + PATIENCE
+        while gate.crowd() != (1, 1):
+            assert perf_counter() < deadline
+            await asyncio.sleep(0)
+        may_end.set()
+        found = await reading
+        await sync_to_async(closing_after)(int)
+        return found
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    assert is_in.wait(PATIENCE)
+    assert asyncio.run(play()) == 1
+    thread.join(PATIENCE)
 
 
 def locking(stage: Stage) -> Actor:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
-from redis_toolkit.cache import CacheManager, outages, trust
+from redis_toolkit.cache import CacheManager, outages, own_writes, trust
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from tests.app.models import Lesson
@@ -147,6 +147,19 @@ def test_own_writes_end_what_is_kept(term, kept, how):
         write_unseen(term, "new")
         invalidate(Lesson, pk=pk, using=term.alias)
     assert read(kept, term) == NEW
+
+
+@pytest.mark.parametrize("alias", ["postgres"])
+def test_a_write_of_which_nobody_knows_whether_it_was_committed(term, kept):
+    """Its connection is lost before the COMMIT is answered: what was kept of its table is over."""
+    read(kept, term)
+    state = own_writes.seen(["app_lesson"])
+    with pytest.raises(OperationalError), transaction.atomic(using=term.alias):
+        term.plain(Lesson).filter(pk=term.lessons[5].pk).update(title="new")
+        with connections[term.alias].cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert read(kept, term) == FOUND
+    assert own_writes.seen(["app_lesson"])[0] is not state[0]
 
 
 def test_writes_to_other_tables_end_nothing(term, kept, cost):
