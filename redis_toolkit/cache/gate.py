@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from math import ceil
 from types import TracebackType
 from typing import Final, NamedTuple
@@ -62,27 +63,23 @@ class _Gate:
                 return
         # Asked only now, and of this thread's connections alone: where there is room it does not matter.
         must_wait = not any(is_open(connection) for connection in connections.all(initialized_only=True))
-        waiter = _Waiter()
-        with self._lock:
-            if not must_wait:
+        if not must_wait:
+            with self._lock:
                 self.loading += 1
-                return
-            self.queue.append(waiter)
-            # Somebody may have gone meanwhile, or the bound been raised.
-            self._let_in()
-        self._wait(waiter)
-
-    def _wait(self, waiter: _Waiter) -> None:
-        wait = settings.LOADS_WAIT
+            return
+        waiter, wait = _Waiter(), settings.LOADS_WAIT
         try:
-            if waiter.turn.acquire(timeout=min(wait, threading.TIMEOUT_MAX)):
-                return
+            with self._lock:
+                self.queue.append(waiter)
+                # Somebody may have gone meanwhile, or the bound been raised.
+                self._let_in()
+            is_in = waiter.turn.acquire(timeout=min(wait, threading.TIMEOUT_MAX))
         except BaseException:
             # A greenlet that is killed, Ctrl-C: what it was just given goes to the next.
             if not self._gives_up(waiter):
                 self.leave()
             raise
-        if self._gives_up(waiter):
+        if not is_in and self._gives_up(waiter):
             raise CacheOverloaded(
                 f"{self.loading} answers are being loaded from the database, and no place became free within {wait}"
                 " seconds (REDIS_TOOLKIT_LOADS, REDIS_TOOLKIT_LOADS_WAIT).",
@@ -94,7 +91,9 @@ class _Gate:
         with self._lock:
             if waiter.is_in:
                 return False
-            self.queue.remove(waiter)
+            with suppress(ValueError):
+                # (Killed before it had come in.)
+                self.queue.remove(waiter)
             return True
 
     def leave(self) -> None:
