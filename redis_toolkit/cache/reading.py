@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -33,7 +33,7 @@ from redis_toolkit.core.connections import Link, link, pack
 from redis_toolkit.exceptions import CodecError, StoreUnavailable
 from redis_toolkit.signals import cache_failed, cache_read
 
-__all__ = ["Loaded", "Question", "Reader", "Source", "ask", "report", "unreadable"]
+__all__ = ["Course", "Loaded", "Question", "Reader", "Source", "advance", "ask", "report", "steps", "unreadable"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 #: Stored in place of the columns' fingerprint for answers that are no rows.
@@ -58,7 +58,7 @@ class Loaded(NamedTuple):
 
     ``stamps`` is how many of the question's stamps it depends on, from the first (None: all of them). ``brief`` says
     that it tells of something missing, which lives for ``NULL_TTL`` at most. ``transcript`` is a key and what is stored
-    there beside the entry, and as long.
+    there beside the entry, and as long. ``is_kept`` False: it is for this caller alone, and nothing is stored.
     """
 
     answer: Any
@@ -67,6 +67,7 @@ class Loaded(NamedTuple):
     error: CodecError | None = None
     brief: bool = False
     transcript: tuple[str, bytes] | None = None
+    is_kept: bool = True
 
 
 class Question:
@@ -87,6 +88,10 @@ class Question:
         self.fingerprint = fingerprint
         self.read = read
         self.load = load
+
+
+#: A read under way: stops where something must be loaded, is sent it, and returns the answer.
+Course: TypeAlias = Generator[None, Loaded | None, Any]
 
 
 class Reader:
@@ -164,6 +169,8 @@ class Reader:
         self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], loaded: Loaded, ttl: float, took: float
     ) -> list[bytes]:
         """The SETs of a new entry and its transcript; none, with a warning, for an answer that cannot be stored."""
+        if not loaded.is_kept:
+            return []
         if loaded.error is not None:
             _log.warning("An answer was not cached: %s", str(loaded.error))
             cache_failed.send_robust(sender=None, during="store", error=loaded.error)
@@ -184,6 +191,32 @@ class Reader:
 
 def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     """The answer to ``question`` from the cache, else from the database. ``refresh`` loads and stores in any case."""
+    course = steps(question, source, refresh=refresh)
+    is_over, answer = advance(course)
+    if not is_over:
+        try:
+            loaded = question.load()
+        except BaseException:
+            course.close()
+            raise
+        _, answer = advance(course, loaded)
+    return answer
+
+
+def advance(course: Course, loaded: Loaded | None = None) -> tuple[bool, Any]:
+    """Go on with a read until it wants something loaded, or its end: whether it is over, and then the answer."""
+    try:
+        course.send(loaded)
+    except StopIteration as end:
+        return True, end.value
+    return False, None
+
+
+def steps(question: Question, source: Source, *, refresh: bool = False) -> Course:
+    """The steps of :func:`ask`. They stop where something must be loaded, once at most, and want to be sent it.
+
+    So whoever has to await what is loaded (see ``awaiting.py``) goes the same way as whoever calls it.
+    """
     began = monotonic()
     reader = Reader(source)
     seen = reader.fetch((question.key, *question.stamps)) if reader.may_ask(question.tables) else None
@@ -203,12 +236,12 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
         report(question.kind, question.model, "hit", source, began)
         return answer
     if tokens is None:
-        answer = question.load().answer
+        loaded = cast("Loaded", (yield))
         report(question.kind, question.model, "bypass", source, began)
-        return answer
+        return loaded.answer
     run = reader.link.run
     started = monotonic()
-    loaded = question.load()
+    loaded = cast("Loaded", (yield))
     took = monotonic() - started
     stored = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, took)
     reader.store([*stored, *(flight.landed() if flight is not None else ())])
