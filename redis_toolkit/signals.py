@@ -9,8 +9,9 @@ from django.dispatch import Signal
 
 __all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
 
-#: A cached read was answered. sender: the model (or the function); kind: "get", "bulk", "rows", "count", "exists",
-#: "aggregate" or "value"; outcome: "hit", "miss" or "bypass"; alias: database alias; seconds: duration, float.
+#: A cached read was answered. sender: the model (None for functions, fragments, views); kind: "get", "bulk", "rows",
+#: "count", "exists", "aggregate", "value" (a function), "fragment" or "view"; outcome: "hit", "miss" or "bypass";
+#: alias: database alias; seconds: duration, float.
 cache_read = Signal()
 
 #: Stamps were marked by a write or dropped by ``invalidate``. sender: None; stamps: tuple of stamp keys (str);

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 SURFACE = {
     "redis_toolkit": ["__version__"],
-    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "cached", "invalidate"],
+    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "cached", "cached_view", "invalidate"],
     "redis_toolkit.exceptions": [
         "BreakerOpen",
         "CodecError",

@@ -19,5 +19,6 @@ from redis_toolkit.cache.functions import cached
 from redis_toolkit.cache.invalidation import invalidate
 from redis_toolkit.cache.managers import CacheManager
 from redis_toolkit.cache.querysets import CachedQuerySet
+from redis_toolkit.cache.views import cached_view
 
-__all__ = ["CacheManager", "CachedQuerySet", "cached", "invalidate"]
+__all__ = ["CacheManager", "CachedQuerySet", "cached", "cached_view", "invalidate"]

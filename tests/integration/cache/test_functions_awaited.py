@@ -195,7 +195,6 @@ def test_an_error_is_no_result(term, made):
 
 def test_a_cancelled_call_stores_nothing(term, redis_client):
     """A task that is cancelled while it awaits leaves no entry."""
-
     awaiting = asyncio.Event()
 
     @cached(depends_on=[Lesson], key="forever")
