@@ -36,14 +36,22 @@ class CacheManager(_Manager[M]):
 
     ``ttl``: seconds (or a timedelta) an answer may live, default ``REDIS_TOOLKIT_CACHE_TTL``. ``by``: fields, or tuples
     of fields, that queries filter on; a query that pins one to a value stays cached while other rows change.
-    The primary key, unique fields and unique constraints need not be declared.
+    The primary key, unique fields and unique constraints need not be declared. ``write_through``: rows that are saved,
+    created or updated by key are read again after the commit, and stored, so that the next ``get(pk=...)`` is a hit.
     """
 
-    def __init__(self, *, ttl: float | timedelta | None = None, by: Iterable[str | Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        ttl: float | timedelta | None = None,
+        by: Iterable[str | Sequence[str]] = (),
+        write_through: bool = False,
+    ) -> None:
         super().__init__()
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
         self.ttl = None if ttl is None else seconds(ttl)
+        self.write_through = write_through
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by
         )

@@ -25,15 +25,24 @@ def portrait(value: Any) -> Any:
         # (Behind a lazy object, as `request.user` is one, too.)
         options, held = value._meta, value.__dict__ if not hasattr(value, "_wrapped") else vars(value._wrapped)
         fields = {
-            field.attname: field.get_prep_value(held[field.attname])
+            field.attname: _stored(field, held[field.attname])
             for field in options.concrete_fields
             if field.attname in held
         }
-        if any(hasattr(each, "resolve_expression") for each in fields.values()):
-            raise CodecError(f"A {options.label} with an expression in a field cannot be told from others.")
         return "row", options.label_lower, str(value._state.db), fields
     if isinstance(value, Promise):
         value = str(value)
     if isinstance(value, str) and type(value) is not str:
         return ("safe" if isinstance(value, SafeData) else "text"), str.__str__(value)
     return value
+
+
+def _stored(field: Any, value: Any) -> Any:
+    if not hasattr(value, "resolve_expression"):
+        try:
+            return field.get_prep_value(value)
+        except (TypeError, ValueError) as error:
+            raise CodecError(f"{field.name} of a {field.model._meta.label} is none of its values.") from error
+    raise CodecError(
+        f"{field.name} of a {field.model._meta.label} is an expression, which the database alone can tell."
+    )

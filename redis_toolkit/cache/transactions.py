@@ -6,12 +6,13 @@ that is noticed. While it may still commit they stay; when its connection is los
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import debts, looks, outbox
-from redis_toolkit.cache.changes import MOST_STAMPS
+from redis_toolkit.cache.changes import MOST_STAMPS, Change
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
 from redis_toolkit.cache.status import is_open
 from redis_toolkit.cache.tables import Tables
@@ -27,6 +28,9 @@ __all__ = ["Transaction"]
 class Transaction:
     """The marks of one transaction on one database alias."""
 
+    #: What is called with a transaction that was committed, when its marks are off and Redis was told of them.
+    then: ClassVar[Callable[[Transaction], None] | None] = None
+
     __slots__ = (
         "_ahead",
         "_coarse",
@@ -37,6 +41,7 @@ class Transaction:
         "alias",
         "id",
         "raw",
+        "rows",
         "stamps",
         "tables",
     )
@@ -56,6 +61,14 @@ class Transaction:
         #: Whether rows were put ahead of the write, with a deadline.
         self._ahead = False
         self._marked_at = monotonic()
+        #: Keys of the rows that fine writes have changed, by table, as the statements have them.
+        self.rows: dict[str, set[Any]] = {}
+
+    def note(self, change: Change) -> None:
+        """Remember which rows a fine write has changed."""
+        for name, stamps in change.names.items() if Transaction.then is not None else ():
+            if change.keys and "" not in stamps and not change.removes:
+                self.rows.setdefault(name, set()).update(change.keys)
 
     @property
     def must_put(self) -> bool:
@@ -118,8 +131,11 @@ class Transaction:
         """Whether Redis was told of every stamp."""
         return not self._unheard
 
-    def finish(self) -> bool:
-        """Take every mark off. The transaction must be over. Returns whether Redis was told."""
+    def finish(self, *, committed: bool = False) -> bool:
+        """Take every mark off. The transaction must be over. Returns whether Redis was told.
+
+        ``committed``: it is certain that it was, so what it wrote may be written through.
+        """
         stamps, self.stamps = self.stamps, set()
         self._coarse.clear()
         if not stamps:
@@ -135,6 +151,8 @@ class Transaction:
             if self._unheard and not is_open(self._connection):
                 outbox.drop(self._connection, self.id)
         cache_invalidated.send_robust(sender=None, stamps=tuple(stamps), alias=self.alias)
+        if told and committed and Transaction.then is not None:
+            Transaction.then(self)
         return told
 
     def _owe(self, stamps: set[str]) -> None:

@@ -26,7 +26,7 @@ from tests.app.models.curious import (
 from tests.app.models.fates import Membership, Owner, Pet, Team
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
 from tests.app.models.guild import Contract, Guild, Mastery, Permit, Skill, Stall, Town, Trade, Wagon, Worker
-from tests.app.models.kitchen import Dish, Naming
+from tests.app.models.kitchen import Dish, Naming, Order, Receipt
 from tests.app.models.lines import Line, Stop, Ticket
 from tests.app.models.school import (
     Badge,
@@ -78,11 +78,13 @@ __all__ = [
     "Mastery",
     "Membership",
     "Naming",
+    "Order",
     "Owner",
     "Permit",
     "Pet",
     "Place",
     "Poem",
+    "Receipt",
     "Room",
     "Season",
     "Seat",
