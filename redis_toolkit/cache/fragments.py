@@ -88,14 +88,15 @@ class FragmentNode(Node):
         """The text of the block, and what it asked for that tells of the visitor."""
         layer = _Listener(context, tables)
         request = context.get("request")
-        with visits.listening(request) if isinstance(request, HttpRequest) else nullcontext(set[str]()) as looks:
+        nobody = nullcontext(visits.Looks(set(), set()))
+        with visits.listening(request) if isinstance(request, HttpRequest) else nobody as looks:
             # What the block leaves in the context is gone with this layer, after a miss as after a hit.
             context.dicts.append(layer)
             try:
                 text = self.nodelist.render(context)
             finally:
                 context.dicts.pop()
-        return text, layer.heard | {_NAMES.get(look, look) for look in looks}
+        return text, layer.heard | {_NAMES.get(look, look) for look in looks.at}
 
     def _asked(self, context: Context) -> bytes | None:
         """What is asked; None, logged once, where a value to vary by is missing or cannot be told from others."""

@@ -43,7 +43,9 @@ def label(response: HttpResponse, vary: Iterable[str], max_age: float | None, *,
     An ETag, and ``no-cache`` (ask whether it is still so, each time) unless there is a ``max_age`` in seconds, or the
     view has said how old it may be.
     """
-    patch_vary_headers(response, vary)
+    for name in vary:
+        # One by one: without any, Django would make a header that names none.
+        patch_vary_headers(response, [name])
     words = {word.partition("=")[0] for word in _words(response.get("Cache-Control", ""))}
     if words.isdisjoint({"max-age", "no-cache"}):
         patch_cache_control(response, **({"no_cache": True} if max_age is None else {"max_age": round(max_age)}))

@@ -50,7 +50,8 @@ def cached_view(
     """Remember the whole responses of a view, until a row of a model in ``depends_on`` is written.
 
     ``depends_on``, ``ttl`` and ``key`` are as for :func:`redis_toolkit.cache.cached`. ``vary``: names of headers that
-    the view looks at, sent along as ``Vary``; others that it names in ``Vary`` itself are honoured as well.
+    the view looks at, sent along as ``Vary``; those it reads from ``request.headers``, or names in ``Vary`` itself, are
+    learnt.
     ``private``: False keeps only what was answered without a look at the user, the session or a cookie; True keeps one
     response for each user and content of the session. ``max_age``: seconds (or a timedelta) for which browsers may go
     without asking; None: they ask each time, and an ETag makes the answer short. ``statuses``: those that are kept.
@@ -101,7 +102,7 @@ class _Page:
         if not visits.may_be_cached(request) or (not self.private and visits.is_known(request)):
             return None
         headers = self._headers
-        told = [(each, request.META.get("HTTP_" + each.upper().replace("-", "_"))) for each in sorted(headers)]
+        told = [(each, request.headers.get(each)) for each in sorted(headers)]
         try:
             place = (request.scheme, request.get_host(), request.path, request.META.get("QUERY_STRING", ""))
             who = visits.identity(request) if self.private else None
@@ -111,18 +112,20 @@ class _Page:
         except (DisallowedHost, CodecError):
             return None
 
-    def seal(self, request: HttpRequest, response: Any, headers: frozenset[str], looks: set[str]) -> Loaded:
+    def seal(self, request: HttpRequest, response: Any, headers: frozenset[str], looks: visits.Looks) -> Loaded:
         """The response, rendered, and what is to be stored of it, if anything."""
         alone = Loaded(response, None, is_kept=False)
-        known = () if self.private else looks & {"user", "session"} or visits.is_known(request)
-        if known or visits.is_personal(request) or ("cookies" in looks and "cookie" not in headers):
+        # By whom the visitor was when he came it is told apart, but not by whom the view has made of him.
+        known = not self.private and (bool(looks.at & {"user", "session"}) or visits.is_known(request))
+        untold = "replaced" in looks.at or ("cookies" in looks.at and "cookie" not in headers)
+        if known or untold or visits.is_personal(request):
             return alone
         if not may_be_kept(response, self._statuses, private=self.private):
             return alone
-        named = varies_by(response)
+        named = varies_by(response) | looks.headers
         if "*" in named or ("cookie" in named and "cookie" not in headers):
             return alone
-        label(response, self.vary, self._max_age, private=self.private)
+        label(response, [*self.vary, *sorted(looks.headers)], self._max_age, private=self.private)
         if not named <= headers:
             # 1. a response says that it varies by a header  2. its key does not tell that header: it lies nowhere
             # 3. the next is asked for with a key that does.

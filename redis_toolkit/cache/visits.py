@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.http import HttpRequest
+from django.http.request import HttpHeaders
 from django.utils.functional import LazyObject, SimpleLazyObject, empty
 
 from redis_toolkit.cache.portraits import portrait
 
-__all__ = ["identity", "is_known", "is_personal", "listening", "may_be_cached"]
+__all__ = ["Looks", "identity", "is_known", "is_personal", "listening", "may_be_cached"]
 
 #: By these a server or a client says who asks, to views that know nothing of sessions.
 _CREDENTIALS: Final = ("HTTP_AUTHORIZATION", "REMOTE_USER", "HTTP_REMOTE_USER")
@@ -62,36 +63,62 @@ def identity(request: HttpRequest) -> Any:
     return held, portrait(user) if getattr(user, "is_authenticated", False) else None
 
 
+class Looks(NamedTuple):
+    """What was looked at: of ``"user"``, ``"session"``, ``"cookies"``, ``"replaced"``; and headers, in lower case."""
+
+    at: set[str]
+    headers: set[str]
+
+
 @contextmanager
-def listening(request: HttpRequest) -> Iterator[set[str]]:
-    """Note a look at ``request.user``, ``.session`` or ``.COOKIES`` in the block, or another put in the place of one.
+def listening(request: HttpRequest) -> Iterator[Looks]:
+    """Note a look at ``request``'s user, session, COOKIES or headers in the block, or another user put in the place.
 
     The session notes itself when somebody reads from it, but not when its key is asked for; and not every project's
     users come from there.
     """
-    looks: set[str] = set()
+    looks = Looks(set(), set())
     held: dict[str, Any] = vars(request)
-    own = {name: held[name] for name in ("user", "session") if held.get(name) is not None}
+    before = {name: held.get(name) for name in ("user", "session", "COOKIES", "headers")}
+    before["COOKIES"] = request.COOKIES
     stand_ins: dict[str, Any] = {
-        name: SimpleLazyObject(partial(_look, name, real, looks)) for name, real in own.items()
+        name: SimpleLazyObject(partial(_look, name, before[name], looks.at))
+        for name in ("user", "session")
+        if before[name] is not None
     }
-    cookies = request.COOKIES
-    held.update(stand_ins, COOKIES=_Jar(cookies, looks))
+    held.update(stand_ins, COOKIES=_Jar(request.COOKIES, looks.at), headers=_Headers(request.META, looks.headers))
     try:
         yield looks
     finally:
-        held["COOKIES"] = cookies
-        for name, real in own.items():
-            if held.get(name) is stand_ins[name]:
-                held[name] = real
+        for name, own in before.items():
+            if name in {"user", "session"} and held.get(name) is not stand_ins.get(name):
+                looks.at.add("replaced")
+            elif own is None:
+                held.pop(name, None)
             else:
-                looks.add(name)
-        looks.update({"user", "session"} & held.keys() - own.keys())
+                held[name] = own
 
 
 def _look(name: str, real: Any, looks: set[str]) -> Any:
     looks.add(name)
     return real
+
+
+class _Headers(HttpHeaders):
+    """Headers that note which of them are asked for."""
+
+    def __init__(self, environ: Any, looks: set[str]) -> None:
+        super().__init__(environ)
+        self._looks = looks
+
+    def __getitem__(self, name: str) -> str:
+        self._looks.add(name.replace("_", "-").lower())
+        return super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        # Whoever goes through them all may answer each request in another way.
+        self._looks.add("*")
+        return super().__iter__()
 
 
 class _Jar(dict[str, str]):

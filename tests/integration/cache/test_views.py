@@ -113,6 +113,7 @@ def test_a_response_is_remembered_and_ends_with_a_write(serve, term, made, cost)
     assert (first.content, first.status_code, first.reason_phrase) == (b"Lesson 0", 200, "OK")
     assert (second.content, dict(second.items())) == (first.content, dict(first.items()))
     assert second.charset == "latin-1"
+    assert sorted(second.headers) == ["Cache-Control", "Content-Type", "ETag", "X-Made"]
     Lesson.objects.filter(slug="lesson-0").update(title="new")
     assert client.get("/").content == b"new"
     assert len(made) == 2
@@ -251,6 +252,28 @@ def test_headers_named_by_responses_are_learnt_once(serve, made, cost):
     assert len(made) == 3
 
 
+def test_headers_that_are_read_are_learnt(serve, made):
+    """A header that a view reads from ``request.headers`` tells responses apart without being named, and is sent along."""
+    client = serve(
+        lambda request: HttpResponse(request.headers.get("HX-Request", "whole") + str(request.accepts("text/x")))
+    )
+    client.get("/")
+    for _ in range(2):
+        part, whole = client.get("/", headers={"hx-request": "part", "accept": "text/y"}), client.get("/")
+        assert (part.content, whole.content) == (b"partFalse", b"wholeTrue")
+        assert part["Vary"] == whole["Vary"] == "accept, hx-request"
+    assert len(made) == 3
+
+
+def test_the_type_of_a_request_is_a_header_too(serve, made):
+    """``Content-Type``, which Django keeps in another place, tells responses apart as well."""
+    client = serve(lambda request: HttpResponse(request.headers.get("Content-Type", "none")), vary=["Content-Type"])
+    for _ in range(2):
+        assert client.get("/", CONTENT_TYPE="text/x").content == b"text/x"
+        assert client.get("/").content == b"none"
+    assert len(made) == 2
+
+
 def test_more_headers_than_are_sensible(serve, made, redis_client):
     """A response that varies by seventeen headers, or by everything, is kept for nobody."""
     for vary in (", ".join(f"X-{at}" for at in range(17)), "*"):
@@ -301,6 +324,7 @@ PERSONAL: dict[str, Callable[[Any], Any]] = {
     "user in a template": _page("{% if user.is_authenticated %}{{ user }}{% endif %}"),
     "permissions in a template": _page("{% if perms.app.x %}x{% endif %}"),
     "another user": _replaced,
+    "all headers": lambda request: HttpResponse(str(dict(request.headers))),
     "session": lambda request: HttpResponse(str(request.session.get("cart"))),
     "key of the session": lambda request: HttpResponse(str(request.session.session_key)),
     "session changed": _remember,
@@ -383,7 +407,7 @@ def test_private_pages_know_the_user_as_he_is(serve, people, made):
     assert len(made) == 2
 
 
-NEVER_SHARED = ["a cookie", "all cookies", "token", "token in a template", "message", "sets a cookie", "session changed", "no-store", "varies by cookies"]  # fmt: skip
+NEVER_SHARED = ["another user", "all headers", "a cookie", "all cookies", "token", "token in a template", "message", "sets a cookie", "session changed", "no-store", "varies by cookies"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NEVER_SHARED)
