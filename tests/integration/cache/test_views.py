@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connections
 from django.http import (
@@ -475,6 +476,22 @@ def test_a_user_who_is_known_before(term, cost, made):
             view(request)
     assert len(made) == 2
     assert it.outcomes == []
+
+
+def test_a_session_that_is_read_behind_the_requests_back(term, redis_client, made):
+    """A view that holds the session by another way is noticed: the session itself tells that it was read."""
+
+    @cached_view(depends_on=[Lesson], key="held")
+    def view(request):
+        made.append(request)
+        return HttpResponse(str(request.cart_of.get("cart")))
+
+    for _ in range(2):
+        request = RequestFactory().get("/")
+        request.session = request.cart_of = SessionStore()
+        view(request)
+    assert len(made) == 2
+    assert redis_client.keys("rt:f:*") == []
 
 
 # Conditional
