@@ -19,7 +19,7 @@ class RedisToolkitConfig(AppConfig):
 
     def ready(self) -> None:
         """Watch the connections that are open and those to come."""
-        from redis_toolkit.cache import following, receivers
+        from redis_toolkit.cache import following, receivers, through
         from redis_toolkit.checks import check_databases, check_models, check_server, check_settings
         from redis_toolkit.signals import breaker_changed
 
@@ -32,6 +32,7 @@ class RedisToolkitConfig(AppConfig):
             receivers.on_connection(sender=type(connection), connection=connection)
         receivers.connect_post_save(post_save)
         following.install(apps.get_models(include_auto_created=True))
+        through.connect(post_save)
         breaker_changed.connect(receivers.on_breaker, dispatch_uid="redis_toolkit.outbox")
         pre_migrate.connect(receivers.before_migrate, sender=self, dispatch_uid="redis_toolkit.migrates")
         post_migrate.connect(receivers.on_migrate, sender=self, dispatch_uid="redis_toolkit.migrated")

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
-from redis_toolkit.cache import functions, outbox
+from redis_toolkit.cache import memos, outbox
 from redis_toolkit.cache.behind import problems
 from redis_toolkit.cache.declarations import why_never_cached
 from redis_toolkit.cache.tables import models_named
@@ -180,7 +180,7 @@ def _functions() -> list[CheckMessage]:
         # Views bring their functions along; Django's own check of URLs, which does this too, may come after ours.
         import_module(urls)
     hint = "Its first call would raise this."
-    return [Error(refusal, hint=hint, id="redis_toolkit.E008") for refusal in functions.refusals()]
+    return [Error(refusal, hint=hint, id="redis_toolkit.E008") for refusal in memos.refusals()]
 
 
 def _lives() -> list[CheckMessage]:

@@ -9,10 +9,11 @@ from django.dispatch import Signal
 
 __all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
 
-#: A cached read was answered. sender: the model (or the function); kind: "get", "bulk", "rows", "count", "exists",
-#: "aggregate" or "value"; outcome: "hit", "miss", "bypass", "shared" (another thread has loaded it), "stale" (a write
-#: has ended it, and that was agreed to), "absent" (a filter says so), "kept" (by this process, while Redis is away) or
-#: "refresh" (in the background); alias: database alias; seconds: duration, float.
+#: A cached read was answered. sender: the model (None for functions, fragments, views); kind: "get", "bulk", "rows",
+#: "count", "exists", "aggregate", "value" (a function), "fragment" or "view"; outcome: "hit", "miss", "bypass",
+#: "shared" (another thread has loaded it), "stale" (a write has ended it, and that was agreed to), "absent" (a filter
+#: says so), "kept" (by this process, while Redis is away) or "refresh" (in the background); alias: database alias;
+#: seconds: duration, float.
 cache_read = Signal()
 
 #: Stamps were marked by a write or dropped by ``invalidate``. sender: None; stamps: tuple of stamp keys (str);

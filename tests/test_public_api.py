@@ -26,6 +26,7 @@ SURFACE = {
         "WriteBehind",
         "aprefetch_cached",
         "cached",
+        "cached_view",
         "health",
         "invalidate",
         "prefetch_cached",

@@ -32,7 +32,7 @@ from redis_toolkit.core.clock import monotonic
 from redis_toolkit.core.connections import pack
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["LOAD", "Asking", "ask"]
+__all__ = ["LOAD", "Asking", "advance", "ask"]
 
 #: What :meth:`Asking.steps` yields when it is time to load. It is sent what was loaded.
 LOAD: Final = object()
@@ -44,27 +44,33 @@ Steps = Generator[Need, Any, Any]
 def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     """The answer to ``question`` from the cache, else from the database. ``refresh`` loads and stores in any case."""
     asking = Asking(question, source, refresh=refresh)
-    answer = asking.look()
-    if answer is NOTHING:
-        answer = asking.ruled_out()
+    answer = asking.glance()
     return _drive(asking) if answer is NOTHING else answer
 
 
 def _drive(asking: Asking) -> Any:
     """Take the steps in this thread."""
     steps = asking.steps()
-    load = asking.question.load
+    need, answer = advance(steps)
+    while need is not None:
+        try:
+            given = asking.question.load() if need is LOAD else need()
+        except BaseException as error:  # noqa: BLE001 - it goes on from inside the step
+            need, answer = advance(steps, error=error)
+        else:
+            need, answer = advance(steps, given)
+    return answer
+
+
+def advance(steps: Steps, given: Any = None, error: BaseException | None = None) -> tuple[Need, Any]:
+    """Take the next steps: what is needed then; or None, and the answer. ``given`` or ``error`` came of the last need.
+
+    So whoever has to await what is loaded (``awaiting.py``) goes the same way as whoever calls it.
+    """
     try:
-        need = next(steps)
-        while True:
-            try:
-                given = load() if need is LOAD else need()
-            except BaseException as error:  # noqa: BLE001 - it goes on from inside the step
-                need = steps.throw(error)
-            else:
-                need = steps.send(given)
+        return (steps.send(given) if error is None else steps.throw(error)), None
     except StopIteration as end:
-        return end.value
+        return None, end.value
 
 
 class Asking(Finding):
@@ -180,10 +186,9 @@ class Asking(Finding):
                 return kept
             outage.begin(connection)
             loaded: Loaded = yield LOAD
-        if loaded.error is None:
+        if loaded.is_for_all:
             outage.keep(question.key, loaded.payload)
-            if load is not None:
-                load.land(loaded.payload, verified=False)
+        self._land(load, loaded, verified=False)
         self._report("bypass")
         return loaded.answer
 
@@ -219,16 +224,23 @@ class Asking(Finding):
         commands = reader.entry(question.key, question.fingerprint, server_run, tokens, loaded, question.ttl, took)
         commands += flight.landed() if flight is not None else []
         followers = load.seal() if load is not None else 0
-        if followers and loaded.error is None:
+        if followers and loaded.is_for_all:
             # Found standing after the last of them has come, so it is as if each had looked for itself.
             commands.append(pack(("MGET", *question.stamps)))
         stored = reader.store(commands)
-        if load is not None and loaded.error is None:
-            stand = stored[-1] if followers and stored is not None and reader.link.run == server_run else ()
-            under = len(tokens) if loaded.stamps is None else loaded.stamps
-            load.land(loaded.payload, verified=bool(stand) and list(stand[:under]) == tokens[:under])
+        stand = stored[-1] if followers and loaded.is_for_all and stored and reader.link.run == server_run else ()
+        under = len(tokens) if loaded.stamps is None else loaded.stamps
+        self._land(load, loaded, verified=bool(stand) and list(stand[:under]) == tokens[:under])
         self._report("refresh" if self._ahead else "miss")
         return loaded.answer
+
+    @staticmethod
+    def _land(load: Load | None, loaded: Loaded, *, verified: bool) -> None:
+        """Give what was loaded to those who wait for it, or say that it is not for them."""
+        if load is not None and loaded.is_for_all:
+            load.land(loaded.payload, verified=verified)
+        elif load is not None:
+            load.failed = True
 
     @contextmanager
     def _loading(self, load: Load | None) -> Iterator[None]:

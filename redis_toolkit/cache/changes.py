@@ -19,10 +19,11 @@ Row = Mapping[str, Any]
 class Change:
     """What one statement is about to do to watched tables.
 
-    ``names`` are the stamps known from the statement alone, by table; the empty name is the generation. ``locks`` says
-    that rows must be locked and their current values read, ``keys`` which; ``new`` gives the values the statement
-    stores in the row of a key. ``removes`` says that the rows go. ``complete`` tells whether ``names`` has every new
-    value already. ``grown`` is what it adds to filters: see ``growth.py``.
+    ``names`` are the stamps known from the statement alone, by table; the empty name is the generation. ``keys`` are
+    those of the rows, as far as the statement tells them. ``locks`` says that these must be locked and their current
+    values read; ``new`` gives the values the statement stores in the row of a key. ``removes`` says that the rows go.
+    ``complete`` tells whether ``names`` has every new value already. ``grown`` is what it adds to filters: see
+    ``growth.py``.
     """
 
     __slots__ = ("complete", "grown", "keys", "names", "new", "removes", "table")
@@ -109,17 +110,19 @@ def _coarse(named: Iterable[str], watched: Tables) -> Change | None:
 
 
 def _insert(table: Table, write: Insert, params: Sequence[Any]) -> Change:
-    names = {ANY, NEW}
+    names, keys = {ANY, NEW}, []
     try:
         rows = list(write.rows(params))
     except (LookupError, ValueError):
         return Change({table.name: {""}})
     for row in rows:
         names |= _names(table, {column: value for column, value in row.items() if value is not UNKNOWN})
-        names |= _key_names(table, _key_of(table, row))
+        key = _key_of(table, row)
+        names |= _key_names(table, key)
+        keys += key if key is not None and len(key) == 1 else []
         if len(names) > MOST_STAMPS:
             break
-    return Change({table.name: names})
+    return Change({table.name: names}, None, keys)
 
 
 def _key_of(table: Table, row: Row) -> list[Any] | None:

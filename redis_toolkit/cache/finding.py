@@ -68,7 +68,12 @@ class Finding:
             return answer
         return NOTHING if self._ahead else self._renewed(answer, "hit", in_background=question.terms.fresh is not None)
 
-    def ruled_out(self) -> Any:
+    def glance(self) -> Any:
+        """The answer that a first look, or a filter, gives; NOTHING if there is none."""
+        answer = self.look()
+        return self._ruled_out() if answer is NOTHING else answer
+
+    def _ruled_out(self) -> Any:
         """The answer *there is no such row*, if a filter says so; NOTHING if it may be there; a round trip, or none."""
         question = self.question
         # Before stamps are made: keys that somebody makes up leave nothing behind in Redis.

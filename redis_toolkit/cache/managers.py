@@ -43,9 +43,11 @@ class CacheManager(_Manager[M]):
     ``follow``: names of foreign keys, or True for all, that rows from the cache follow through the cache
     (``lesson.teacher``). ``outage_ttl``: seconds (or a timedelta) for which this process keeps answers to itself while
     Redis is away; so much older than what other processes have committed they may be then. None: the database answers.
+    ``write_through``: rows that are saved, created or updated by key are read again after the commit, and stored, so
+    that the next ``get(pk=...)`` is a hit.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a declaration: each is a word of its own
         self,
         *,
         ttl: float | timedelta | None = None,
@@ -55,12 +57,14 @@ class CacheManager(_Manager[M]):
         bloom: bool | Bloom = False,
         follow: bool | Iterable[str] = (),
         outage_ttl: float | timedelta | None = None,
+        write_through: bool = False,
     ) -> None:
         super().__init__()
         self.bloom: Bloom | None = Bloom() if bloom is True else bloom or None
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
         outage = 0.0 if outage_ttl is None else seconds(outage_ttl)
+        self.write_through = write_through
         self.terms = terms(ttl, fresh, stale)._replace(outage=outage)
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by

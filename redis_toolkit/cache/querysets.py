@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from django.db import models
 from django.db.models import Model
 
-from redis_toolkit.cache import answers
+from redis_toolkit.cache import answers, through
 from redis_toolkit.cache.freshness import Terms, terms
 from redis_toolkit.cache.prefetching import with_cached_querysets
 from redis_toolkit.cache.tracing import TracingQuerySet
@@ -102,6 +102,12 @@ class CachedQuerySet(TracingQuerySet[M]):
         else:
             found = answers.value("aggregate", self, compute, *kwargs, *expressions)
         return found
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        """Create rows, as ``QuerySet.bulk_create``; where rows are written through, those that come back with a key."""
+        made: list[M] = super().bulk_create(objs, *args, **kwargs)
+        through.created(self.model, self.db, [each.pk for each in made if each.pk is not None])
+        return made
 
     @classmethod
     def as_manager(cls) -> Any:

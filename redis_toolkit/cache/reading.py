@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -48,7 +48,7 @@ class Loaded(NamedTuple):
 
     ``stamps`` is how many of the question's stamps it depends on, from the first (None: all of them). ``brief`` says
     that it tells of something missing, which lives for ``NULL_TTL`` at most. ``transcript`` is a key and what is stored
-    there beside the entry, and as long.
+    there beside the entry, and as long. ``is_kept`` False: it is for this caller alone, and nothing is stored.
     """
 
     answer: Any
@@ -57,6 +57,12 @@ class Loaded(NamedTuple):
     error: CodecError | None = None
     brief: bool = False
     transcript: tuple[str, bytes] | None = None
+    is_kept: bool = True
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether others may be given it as well."""
+        return self.is_kept and self.error is None
 
 
 #: A filter, and the member of it (a list of one) without which the answer is *there is no such row*.
@@ -93,6 +99,10 @@ class Question:
     def family(self) -> Family:
         """What kind of load this is, as far as how long it takes can be expected to be alike."""
         return self.kind, self.fingerprint, tuple(self.tables)
+
+
+#: A read under way: stops where something must be loaded, is sent it, and returns the answer.
+Course: TypeAlias = Generator[None, Loaded | None, Any]
 
 
 class Reader:
@@ -187,6 +197,10 @@ class Reader:
         took: float,
     ) -> list[bytes]:
         """The SETs of a new entry and its transcript; none, with a warning, for an answer that cannot be stored."""
+        if not loaded.is_kept:
+            return []
+        if not loaded.is_kept:
+            return []
         if loaded.error is not None:
             _log.warning("An answer was not cached: %s", str(loaded.error))
             cache_failed.send_robust(sender=None, during="store", error=loaded.error)

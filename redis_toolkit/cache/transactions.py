@@ -7,13 +7,13 @@ that is noticed. While it may still commit they stay; when its connection is los
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import debts, looks, outbox, own_writes
-from redis_toolkit.cache.changes import MOST_STAMPS
+from redis_toolkit.cache.changes import MOST_STAMPS, Change
 from redis_toolkit.cache.growth import Grown, Growth, growth_of_names
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
 from redis_toolkit.cache.status import is_open
@@ -30,6 +30,9 @@ __all__ = ["Transaction"]
 class Transaction:
     """The marks of one transaction on one database alias."""
 
+    #: What is called with a transaction that was committed, when its marks are off and Redis was told of them.
+    then: ClassVar[Callable[[Transaction], None] | None] = None
+
     __slots__ = (
         "_ahead",
         "_coarse",
@@ -41,6 +44,7 @@ class Transaction:
         "alias",
         "id",
         "raw",
+        "rows",
         "stamps",
         "tables",
     )
@@ -61,6 +65,14 @@ class Transaction:
         self._ahead = False
         self._marked_at = monotonic()
         self._growth = Growth(alias, self.id)
+        #: Keys of the rows that fine writes have changed, by table, as the statements have them.
+        self.rows: dict[str, set[Any]] = {}
+
+    def note(self, change: Change) -> None:
+        """Remember which rows a fine write has changed."""
+        for name, stamps in change.names.items() if Transaction.then is not None else ():
+            if change.keys and "" not in stamps and not change.removes:
+                self.rows.setdefault(name, set()).update(change.keys)
 
     @property
     def must_put(self) -> bool:
@@ -152,8 +164,11 @@ class Transaction:
         """Whether Redis was told of every stamp."""
         return not self._unheard
 
-    def finish(self) -> bool:
-        """Take every mark off. The transaction must be over. Returns whether Redis was told."""
+    def finish(self, *, committed: bool = False) -> bool:
+        """Take every mark off. The transaction must be over. Returns whether Redis was told.
+
+        ``committed``: it is certain that it was, so what it wrote may be written through.
+        """
         own_writes.wrote(self.tables)
         stamps, self.stamps = self.stamps, set()
         self._coarse.clear()
@@ -171,6 +186,8 @@ class Transaction:
                 outbox.drop(self._connection, self.id)
         self._growth.forget()
         cache_invalidated.send_robust(sender=None, stamps=tuple(stamps), alias=self.alias)
+        if told and committed and Transaction.then is not None:
+            Transaction.then(self)
         return told
 
     def _owe(self, stamps: set[str]) -> None:

@@ -124,6 +124,7 @@ class Watch:
         connection.ensure_connection()
         single = Transaction(self.alias, connection)
         single.mark(tables(self.alias), change.names, change.grown)
+        single.note(change)
         if single.must_put:
             if self._can_wrap(connection, text):
                 return self._in_a_transaction(lambda: self._put_first(single, connection), call, connection)
@@ -142,7 +143,7 @@ class Watch:
             # SQLite commits when the last returned row is fetched, which is after us: `settle` takes the marks off.
             self._awaiting.append((single, ref(context["cursor"].cursor)))
         else:
-            single.finish()
+            single.finish(committed=True)
         return result
 
     def _put_first(self, single: Transaction, connection: BaseDatabaseWrapper) -> None:
@@ -168,6 +169,7 @@ class Watch:
     def _mark_and_lock(self, change: Change, connection: BaseDatabaseWrapper) -> Transaction:
         watched = tables(self.alias)
         current = self._transaction(connection)
+        current.note(change)
         if change.complete or not change.locks:
             current.mark(watched, change.names, change.grown)
         if change.locks and change.table is not None:
@@ -177,7 +179,9 @@ class Watch:
     def _lock(self, change: Change, connection: BaseDatabaseWrapper) -> dict[str, set[str]]:
         """Lock the rows; the stamps (by table) of what they hold and will hold."""
         # Known from here on, for what others wrap around the statement may read from the cache before it is marked.
-        self._transaction(connection).tables.update(change.names)
+        current = self._transaction(connection)
+        current.tables.update(change.names)
+        current.note(change)
         found = change.names_of_rows(read_locked(change, connection))
         name = change.table.name if change.table is not None else ""
         return {**change.names, name: change.names[name] | found}
@@ -213,7 +217,7 @@ class Watch:
             return
         if self._open is ended:
             self._open = None
-        ended.finish()
+        ended.finish(committed=True)
 
     def settle(self, connection: BaseDatabaseWrapper) -> None:
         """Take the marks off a transaction that ended without its hook: rolled back, or not Django's own.
@@ -223,19 +227,19 @@ class Watch:
         ended = self._open
         if ended is not None and (ended.raw is not connection.connection or is_over(connection)):
             self._open = None
-            self._finish(ended, connection)
+            self._finish(ended, connection, committed=rehearsals.is_bare(connection))
         for awaited in list(self._awaiting):
             ended, cursor = awaited
             # A cursor that somebody still holds may have rows to give, and then its statement is not committed.
             if ended.raw is not connection.connection or (cursor() is None and is_over(connection)):
                 self._awaiting.remove(awaited)
-                self._finish(ended, connection)
+                self._finish(ended, connection, committed=True)
 
-    def _finish(self, ended: Transaction, connection: BaseDatabaseWrapper) -> None:
+    def _finish(self, ended: Transaction, connection: BaseDatabaseWrapper, *, committed: bool) -> None:
         # (Even where it is not known whether it was committed.)
         own_writes.wrote(ended.tables)
         if ended.raw is connection.connection:
-            ended.finish()
+            ended.finish(committed=committed)
 
     def touch(self, connection: BaseDatabaseWrapper, names: dict[str, set[str]]) -> bool:
         """Treat stamps (by table) as written: marked until the end of the open transaction, or dropped at once.

@@ -11,6 +11,7 @@ from django.test import override_settings
 from redis_toolkit.signals import cache_read
 from tests.app import models as m
 from tests.battery import Ask, Universe, attributes, followed, paged, plain, questions, row
+from tests.property.remembered import remembered
 from tests.property.world import MADE_UP, World
 
 __all__ = ["Answers", "Asked", "all_questions", "answers", "answers_told", "differences", "truth"]
@@ -89,7 +90,9 @@ def _chains(alias: str) -> Iterator[Asked]:
 
 def all_questions(universe: Universe, world: World) -> list[Asked]:
     """The whole battery: lessons and what surrounds them, and everything else."""
-    return [*questions(universe), *_people(), *_things(world), *_chains(world.alias)]
+    return [
+        *questions(universe), *_people(), *_things(world), *_chains(world.alias), *remembered(world.alias),
+    ]  # fmt: skip
 
 
 def answers(asked: Iterable[Asked], alias: str, mode: Callable[[Any], Any] = lambda manager: manager) -> Answers:

@@ -87,9 +87,19 @@ def names(prefix: str, *, most: int = 10) -> list[str]:
     return [place.name for place in Place.objects.filter(name__startswith=prefix)[:most]]
 
 
-def a_cached_function_keeps_its_signature() -> None:
+@cached(depends_on=["app.Place"])
+async def number() -> int:
+    return await Place.objects.acount()
+
+
+async def a_cached_function_keeps_its_signature() -> None:
     assert_type(names("x", most=3), list[str])
+    assert_type(names.nocache("x"), list[str])
+    assert_type(names.refresh("x"), list[str])
+    assert_type(await number(), int)
+    assert_type(await number.refresh(), int)
     names(3)  # type: ignore[arg-type]
+    names.refresh(3)  # type: ignore[arg-type]
 
 
 def invalidate_takes_a_model_or_an_instance(place: Place) -> None:

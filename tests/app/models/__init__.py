@@ -27,7 +27,7 @@ from tests.app.models.doors import Coupon, Parcel, Pass, SeasonPass, Voucher
 from tests.app.models.fates import Membership, Owner, Pet, Team
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
 from tests.app.models.guild import Contract, Guild, Mastery, Permit, Skill, Stall, Town, Trade, Wagon, Worker
-from tests.app.models.kitchen import Dish, Naming
+from tests.app.models.kitchen import Dish, Naming, Order, Receipt
 from tests.app.models.lines import Line, Stop, Ticket
 from tests.app.models.school import (
     Badge,
@@ -81,6 +81,7 @@ __all__ = [
     "Mastery",
     "Membership",
     "Naming",
+    "Order",
     "Owner",
     "Page",
     "Parcel",
@@ -90,6 +91,7 @@ __all__ = [
     "Place",
     "Poem",
     "Post",
+    "Receipt",
     "Room",
     "Season",
     "SeasonPass",

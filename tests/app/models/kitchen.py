@@ -1,7 +1,8 @@
-"""Models that are not seen as they stand: through a manager that shows a part, and by the language spoken now."""
+"""Models that are not seen as they stand: by a manager or the language spoken now; and two that are written through."""
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.db import models
@@ -9,7 +10,7 @@ from django.utils.translation import get_language
 
 from redis_toolkit.cache import CachedQuerySet, CacheManager
 
-__all__ = ["Dish", "Naming"]
+__all__ = ["Dish", "Naming", "Order", "Receipt"]
 
 
 class SpokenField(models.ForeignObject):
@@ -52,3 +53,23 @@ class Naming(models.Model):
 
     objects = UsedNamings()
     cached = CacheManager()
+
+
+class Order(models.Model):
+    """Written through: what the cook has just been told is what he looks at next."""
+
+    table = models.IntegerField()
+    text = models.CharField(max_length=20)
+
+    objects = models.Manager()
+    cached = CacheManager(by=["table"], write_through=True)
+
+
+class Receipt(models.Model):
+    """Written through, with a key of its own making, and nothing declared."""
+
+    number = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    text = models.CharField(max_length=20)
+
+    objects = models.Manager()
+    cached = CacheManager(ttl=500, write_through=True)

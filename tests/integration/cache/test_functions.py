@@ -247,3 +247,92 @@ def test_a_function_must_depend_on_one_database(calls, monkeypatch):
     with pytest.raises(Misconfigured, match=r"depends on app\.Lesson and app\.Teacher, which live on two databases"):
         load(1)
     assert calls.made == []
+
+
+def test_two_ways_more(term, calls, cost):
+    """``nocache`` calls the function and stores nothing; ``refresh`` calls it and stores its result."""
+    load = calls.remember()
+    with cost() as it:
+        load.nocache(5), load(5), load.refresh(5), load(5)
+    assert len(calls.made) == 3
+    assert it.outcomes == [("value", "miss"), ("value", "miss"), ("value", "hit")]
+    thing = object()
+    load.refresh(5, thing), load.nocache(5, thing)
+    assert len(calls.made) == 5
+
+
+def test_models_may_be_named(term, calls):
+    """A model named as ``app.Model`` is looked up at the first call, and its writes end results."""
+    load = calls.remember(depends_on=["app.Lesson", Teacher])
+    load(5), load(5)
+    term.again(5).save()
+    load(5), load(5)
+    assert len(calls.made) == 2
+
+
+@pytest.mark.parametrize("name", ["app.Nobody", "nowhere.Lesson", "Lesson", ""])
+def test_a_name_must_be_a_models(calls, name):
+    """A name that is no model's is refused at the first call."""
+    load = calls.remember(depends_on=[Lesson, name])
+    with pytest.raises(Misconfigured, match=f"@cached load depends on '{name}', which is no model"):
+        load(5)
+    assert calls.made == []
+
+
+def test_names_stand_in_a_list(calls):
+    """A single name or model instead of a list is refused at once, and the message shows the list."""
+    for wrong, shown in (("app.Lesson", r"\['app\.Lesson'\]"), (Lesson, r"\[Lesson\]")):
+        with pytest.raises(Misconfigured, match=f"depends_on is a list of models: depends_on={shown}"):
+            cached(depends_on=wrong)
+
+
+def test_a_stop_of_iteration_is_an_error_like_any_other(term):
+    """A function that raises StopIteration raises it to the caller, who does not take it for an answer."""
+
+    @cached(depends_on=[Lesson], key="stop")
+    def stop() -> None:
+        raise StopIteration(5)
+
+    for _ in range(2):
+        with pytest.raises(StopIteration):
+            stop()
+
+
+class Plan:
+    """Has functions that may be remembered and some that may not."""
+
+    def of(self, group: int) -> int:
+        return group
+
+    @classmethod
+    def made(cls, group: int) -> int:
+        return group
+
+    @staticmethod
+    @cached(depends_on=["app.Lesson"])
+    def plain(group: int) -> int:
+        return group
+
+
+def test_methods_are_refused(term, cost):
+    """A method is refused where it is decorated, for no result is remembered by an instance; a static method is not."""
+    for method, first in ((Plan.of, "self"), (Plan.made.__func__, "cls")):
+        with pytest.raises(Misconfigured, match=f"is a method: {first} is no plain value"):
+            cached(depends_on=[Lesson])(method)
+    with cost() as it:
+        assert (Plan.plain(1), Plan().plain(1)) == (1, 1)
+    assert it.outcomes == [("value", "miss"), ("value", "hit")]
+
+
+def test_generators_are_refused():
+    """A generator, awaited or not, is refused where it is decorated."""
+
+    def numbers():
+        yield 1
+
+    async def awaited_numbers():
+        yield 1
+
+    for function in (numbers, awaited_numbers):
+        with pytest.raises(Misconfigured, match="is a generator: what it yields is gone once it is read"):
+            cached(depends_on=[Lesson])(function)
