@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from redis_toolkit.cache import draining
+from redis_toolkit.conf import settings
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
@@ -168,7 +169,7 @@ class CacheMachine(RuleBasedStateMachine):
     def switch(self, on: bool) -> None:
         """Turn cached reads off and on, as ``REDIS_TOOLKIT_ENABLED`` does."""
         self.note("switch")
-        self.bench.settings.REDIS_TOOLKIT_ENABLED = on
+        self.bench.put("ENABLED", on)
 
     @rule(mode=st.sampled_from(sorted(MODES)))
     def ask_otherwise(self, mode: str) -> None:
@@ -181,7 +182,7 @@ class CacheMachine(RuleBasedStateMachine):
     @property
     def is_calm(self) -> bool:
         """Whether nothing keeps an answer from being stored, so that the second time it must be a hit."""
-        return not self.blocks and self.bench.trouble is None and self.bench.settings.REDIS_TOOLKIT_ENABLED
+        return not self.blocks and self.bench.trouble is None and settings.ENABLED
 
     def check_invariants(self, *args: Any, **kwargs: Any) -> None:
         """After each step: what the cache says is what the database says, on each connection."""
@@ -227,5 +228,5 @@ class CacheMachine(RuleBasedStateMachine):
         while self.blocks:
             self.roll_back()
         self.bench.mend()
-        self.bench.settings.REDIS_TOOLKIT_ENABLED = True
+        self.bench.put("ENABLED", True)
         self.do(connections.close_all)

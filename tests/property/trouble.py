@@ -7,6 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 import redis
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 
 from redis_toolkit.cache import debts, looks, trust
 from redis_toolkit.core.connections import link, pack
@@ -32,7 +34,6 @@ class Bench:
     def __init__(self, server: ValkeyServer, client: redis.Redis, settings: Any) -> None:
         self.server = server
         self.client = client
-        self.settings = settings
         self.trouble: str | None = None
         #: Rules, kinds of blocks and writes by name, and how often each was done.
         self.done: Counter[str] = Counter()
@@ -50,9 +51,15 @@ class Bench:
         trust.forget()
         looks.forget()
         self.examples += 1
-        self.settings.REDIS_TOOLKIT_ENABLED = True
+        self.put("ENABLED", True)
         debts.pay(link())
         self.client.flushall()
+
+    def put(self, name: str, value: Any) -> None:
+        """Change a setting, until the end of the test."""
+        # Not by an override: a thousand of them, one within the other, are more than Python can look through.
+        setattr(django_settings, f"REDIS_TOOLKIT_{name}", value)
+        setting_changed.send(sender=Bench, setting=f"REDIS_TOOLKIT_{name}", value=value, enter=True)
 
     def lose(self, what: str, share: int) -> None:
         """Drop every ``share``-th of the keys of a kind, as eviction and FLUSHALL do."""
@@ -80,11 +87,11 @@ class Bench:
             link().breaker.failed(timed_out=True)
         elif trouble == "frozen":
             self.server.pause()
-            self.settings.REDIS_TOOLKIT_READ_TIMEOUT = 0.02
+            self.put("READ_TIMEOUT", 0.02)
             link().close()
             with suppress(StoreUnavailable):
                 link().ask(pack(("PING",)))
-            self.settings.REDIS_TOOLKIT_READ_TIMEOUT = PATIENCE
+            self.put("READ_TIMEOUT", PATIENCE)
         else:
             self.server.kill()
 
