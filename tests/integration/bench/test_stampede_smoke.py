@@ -67,7 +67,7 @@ def test_short_run_of_two_contestants(tmp_path: Path) -> None:
     assert done.stdout.startswith("# Stampedes of 20")
     assert "Seed 7." in done.stdout
     assert done.stdout.count("\n## ") == 5 + len(able)
-    assert done.stdout.count("\n| redis_toolkit  ") == 4 + len(able) + 6
+    assert done.stdout.count("\n| redis_toolkit ") == 4 + len(able) + 6
     assert done.stdout.count("\n| Django, get_or_set ") == 3
 
 
