@@ -86,7 +86,8 @@ def _stampede(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     with running(contestants, tcp=options.tcp, connections=stampede.connections(pace)) as servers:
         found = stampede.run(contestants, scenarios, servers, pace, seed)
     told = (found, pace, _transport(options), seed)
-    wrong = sum(turn.old for turn in found.turns.get("invalidated", {}).get(storms.OURS, ()))
+    played = found.turns.get("invalidated", {})
+    wrong = sum(turn.old for name in storms.OURS for turn in played.get(name, ()))
     return stamped.as_markdown(*told), stamped.as_data(*told), 1 if wrong or found.failed else 0
 
 

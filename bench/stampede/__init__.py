@@ -1,8 +1,10 @@
 """Many readers of one answer that is gone, at the same moment: ``python -m bench stampede``.
 
 Four processes of fifty callers each meet, and ask for one row whose query takes the database 50 ms. How often is it
-asked, and how long does who wait? Each contestant is played in four ways (``plan.SCENARIOS``):
+asked, and how long does who wait? Each contestant is played in five ways (``plan.SCENARIOS``):
 
+- *present*: nothing has happened, and all are hits. So long a crowd of that size waits on this machine for nothing but
+  each other, and the other figures hold this, too.
 - *expired*: the entry's time in Redis has run out. So that nobody's runs out while it is played, entries live for a
   minute, and the driver lets this one expire (``PEXPIRE``); locks and stamps stay as they are.
 - *invalidated*: the row was saved and the transaction has ended. Only of those who notice writes by themselves; with
@@ -16,7 +18,9 @@ How everybody is set up, and why (``settings.py``, ``readers.py``):
 
 - redis_toolkit: ``CacheManager`` as in its README, and defaults; the function of the database that is asked has to be
   named in ``REDIS_TOOLKIT_FUNCTIONS``, and nobody waits for another's load longer than ``plan.BOUND``
-  (``REDIS_TOOLKIT_FLIGHT_WAIT``). Servable: ``.cache(fresh=...)``. Versions before either do without.
+  (``REDIS_TOOLKIT_FLIGHT_WAIT``). Servable: ``fresh=``. Versions before either do without. Once as a queryset, as the
+  caches of the ORM, and once as a function with ``@cached``, as the caches of keys: who asks by a queryset makes it
+  first, also on a hit, and of two hundred who do that at once most of the time goes there.
 - django-cacheops: ``ops`` on the model as in its README, and once more with ``.cache(lock=True)``, which its README
   recommends for heavy queries. Its lock stands for 60 s; that is a constant.
 - django-cachalot: nothing but its app and a time-out. It has no lock and no soft time.

@@ -8,7 +8,7 @@ from math import ceil
 from statistics import median
 from typing import NamedTuple
 
-from bench.stampede.plan import BOUND, LOAD, OURS
+from bench.stampede.plan import BOUND, LOAD
 
 __all__ = ["AIMS", "Aim", "Turn", "Verdict", "judged", "percentile"]
 
@@ -53,7 +53,7 @@ class Aim(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """An aim, what ours came to, and whether that reaches it; None where it was not played."""
+    """An aim, what a contestant came to, and whether that reaches it; None where it was not played."""
 
     aim: Aim
     value: float | None
@@ -83,8 +83,8 @@ AIMS = (
 )
 
 
-def judged(turns: Mapping[str, Mapping[str, Turns]]) -> list[Verdict]:
-    """Every aim with what ours came to."""
+def judged(turns: Mapping[str, Mapping[str, Turns]], name: str) -> list[Verdict]:
+    """Every aim with what the contestant of that name came to."""
     return [
-        Verdict(aim, aim.value(played) if (played := turns.get(aim.scenario, {}).get(OURS)) else None) for aim in AIMS
+        Verdict(aim, aim.value(played) if (played := turns.get(aim.scenario, {}).get(name)) else None) for aim in AIMS
     ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from bench.contestants import Contestant
 
 __all__ = [
-    "BOUND", "CONTESTANTS", "LIFE", "LOAD", "OURS", "PACKAGES", "PROCESSES", "ROW", "SCENARIOS", "SOFT", "Pace",
-    "chosen", "plays",
+    "BOUND", "CONTESTANTS", "LIFE", "LOAD", "MEASURE", "OURS", "PACKAGES", "PROCESSES", "ROW", "SCENARIOS", "SOFT",
+    "Pace", "chosen", "plays",
 ]  # fmt: skip
 
 PROCESSES = 4
@@ -17,8 +17,9 @@ LOAD = 0.05  # seconds its query takes
 LIFE = 60  # seconds an entry may live: longer than any stampede lasts
 SOFT = 2  # seconds it is fresh, where it has two times
 BOUND = 2  # seconds nobody should wait longer than when the loader dies, and a lock stands if one may say
-OURS = "ours"
-SCENARIOS = ("expired", "invalidated", "servable", "killed")
+MEASURE = "ours"  # whose times the others' are compared with
+OURS = (MEASURE, "ours-function")
+SCENARIOS = ("present", "expired", "invalidated", "servable", "killed")
 PACKAGES = ("dogpile.cache", "cashews")
 
 
@@ -31,19 +32,20 @@ class Pace:
     patience: float
 
 
-_OF_THE_ORM = ("expired", "invalidated", "killed")
-_OF_KEYS = ("expired", "servable", "killed")
+_OF_THE_ORM = ("present", "expired", "invalidated", "killed")
+_OF_KEYS = ("present", "expired", "servable", "killed")
 
 CONTESTANTS = tuple(
     Contestant(name, title, reader, "postgres", scenarios, needs)
     for name, title, reader, scenarios, needs in (
-        (OURS, "redis_toolkit", "Ours", SCENARIOS, ("redis_toolkit.cache",)),
+        (MEASURE, "redis_toolkit", "Ours", SCENARIOS, ("redis_toolkit.cache",)),
+        ("ours-function", "redis_toolkit, @cached", "OursFunction", SCENARIOS, ("redis_toolkit.cache",)),
         ("cacheops", "django-cacheops", "Cacheops", _OF_THE_ORM, ("cacheops",)),
         ("cacheops-lock", "django-cacheops, lock=True", "CacheopsLock", _OF_THE_ORM, ("cacheops",)),
         ("cachalot", "django-cachalot", "Cachalot", _OF_THE_ORM, ("cachalot",)),
         ("dogpile", "dogpile.cache, distributed lock", "Dogpile", _OF_KEYS, ("dogpile",)),
         ("cashews", "cashews, lock=True", "Cashews", _OF_KEYS, ("cashews",)),
-        ("django", "Django, get_or_set", "GetOrSet", ("expired", "killed"), ()),
+        ("django", "Django, get_or_set", "GetOrSet", ("present", "expired", "killed"), ()),
     )
 )
 

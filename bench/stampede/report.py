@@ -15,12 +15,13 @@ from typing import Any
 from bench.figures import ratio
 from bench.report import packages, table
 from bench.stampede.figures import Turn, judged, percentile
-from bench.stampede.plan import BOUND, CONTESTANTS, LIFE, LOAD, OURS, PACKAGES, PROCESSES, SOFT, Pace
+from bench.stampede.plan import BOUND, CONTESTANTS, LIFE, LOAD, MEASURE, OURS, PACKAGES, PROCESSES, SOFT, Pace
 from bench.stampede.run import Stampede
 
 __all__ = ["as_data", "as_markdown"]
 
 _TITLES = {
+    "present": "The entry is there",
     "expired": "The entry has expired",
     "invalidated": "The row was saved",
     "servable": f"Past the soft time ({SOFT} s), not past the hard one ({LIFE} s)",
@@ -45,8 +46,9 @@ def as_data(found: Stampede, pace: Pace, transport: str, seed: str) -> dict[str,
             for scenario, played in found.turns.items()
         },
         "aims": [
-            {"aim": verdict.aim.sentence, "value": verdict.value, "reached": verdict.reached}
-            for verdict in judged(found.turns)
+            {"contestant": name, "aim": verdict.aim.sentence, "value": verdict.value, "reached": verdict.reached}
+            for name in OURS
+            for verdict in judged(found.turns, name)
         ],
     }  # fmt: skip
 
@@ -76,7 +78,7 @@ def _heading(found: Stampede, pace: Pace, transport: str, seed: str) -> str:
 
 def _scenario(found: Stampede, scenario: str, pace: Pace) -> str:
     played = found.turns[scenario]
-    measure = [turn.p99 for turn in played.get(OURS, [])]
+    measure = [turn.p99 for turn in played.get(MEASURE, [])]
     rows = []
     for contestant in CONTESTANTS:
         turns = played.get(contestant.name)
@@ -125,7 +127,14 @@ let its callers go more than {max(late, default=0) * 1000:.1f} ms late."""
 def _aims(found: Stampede) -> str:
     words = {True: "reached", False: "NOT reached", None: "not judged"}
     rows = [
-        [verdict.aim.sentence, "" if verdict.value is None else f"{verdict.value:.2f}", words[verdict.reached]]
-        for verdict in judged(found.turns)
+        [
+            contestant.title,
+            verdict.aim.sentence,
+            "" if verdict.value is None else f"{verdict.value:.2f}",
+            words[verdict.reached],
+        ]
+        for contestant in CONTESTANTS
+        if contestant.name in OURS
+        for verdict in judged(found.turns, contestant.name)
     ]
-    return f"## Aims of ours\n\n{table(['aim', 'measured', 'verdict'], rows)}"
+    return f"## Aims of ours\n\n{table(['of', 'aim', 'measured', 'verdict'], rows)}"

@@ -95,7 +95,7 @@ def _played(team: Team, scenario: str, pace: Pace, topic: str) -> Turn:
         time.sleep(SOFT * 1.05)
     elif scenario == "invalidated":
         team.write(topic)
-    else:
+    elif scenario != "present":
         team.expire()
     before = team.loads.count()
     if scenario == "killed":

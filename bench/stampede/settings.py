@@ -10,7 +10,7 @@ from bench.stampede.loads import FUNCTION
 from bench.stampede.plan import BOUND, LIFE
 
 _JOB: dict[str, Any] = json.loads(os.environ["BENCH_JOB"])
-_KIND: str = _JOB["contestant"].removesuffix("-lock")
+_KIND: str = _JOB["contestant"].partition("-")[0]
 
 SECRET_KEY = "only for measuring"  # noqa: S105
 USE_TZ = True

@@ -47,22 +47,28 @@ def test_short_run_of_two_contestants(tmp_path: Path) -> None:
     data = json.loads(file.read_text())
     assert [data["about"][name] for name in ("seed", "processes", "callers", "rounds")] == ["7", 4, 3, 1]
     assert [data["absent"], data["failed"]] == [{}, {}]
-    assert list(data["turns"]) == ["expired", "invalidated", "servable", "killed"]
+    assert list(data["turns"]) == ["present", "expired", "invalidated", "servable", "killed"]
     able = set() if data["unable"] else {"ours"}
-    assert [set(names) for names in data["turns"].values()] == [{"ours", "django"}, {"ours"}, able, {"ours", "django"}]
+    both = {"ours", "django"}
+    assert [set(names) for names in data["turns"].values()] == [both, both, {"ours"}, able, both]
     for scenario, names in data["turns"].items():
         for [turn] in names.values():
             assert len(turn["waits"]) == EVERYBODY - (PACE.callers if scenario == "killed" else 0)
             assert [turn["errors"], turn["unanswered"], turn["old"]] == [[], 0, 0]
-            assert 1 <= turn["loads"] <= EVERYBODY
-    assert len(data["aims"]) == 6
-    assert data["aims"][2] == {"aim": "invalidated: 0 answers from before the write", "value": 0, "reached": True}
+            assert turn["loads"] in ([0] if scenario == "present" else range(1, EVERYBODY + 1))
+    assert len(data["aims"]) == 12
+    assert data["aims"][2] == {
+        "contestant": "ours",
+        "aim": "invalidated: 0 answers from before the write",
+        "value": 0,
+        "reached": True,
+    }
 
     assert done.stdout.startswith("# Stampedes of 20")
     assert "Seed 7." in done.stdout
-    assert done.stdout.count("\n## ") == 4 + len(able)
-    assert done.stdout.count("\n| redis_toolkit ") == 3 + len(able)
-    assert done.stdout.count("\n| Django, get_or_set ") == 2
+    assert done.stdout.count("\n## ") == 5 + len(able)
+    assert done.stdout.count("\n| redis_toolkit ") == 4 + len(able) + 6
+    assert done.stdout.count("\n| Django, get_or_set ") == 3
 
 
 def test_without_a_cache_everybody_loads(played: Stampede) -> None:
@@ -90,5 +96,5 @@ def test_unknown_contestant_is_an_error_that_lists_the_known() -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "bench: no contestant of the stampede is called dogpil; there are "
-        "ours, cacheops, cacheops-lock, cachalot, dogpile, cashews, django\n"
+        "ours, ours-function, cacheops, cacheops-lock, cachalot, dogpile, cashews, django\n"
     )
