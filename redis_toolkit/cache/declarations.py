@@ -144,7 +144,7 @@ def _problems_of(manager: Any, names: tuple[str, ...]) -> list[checks.CheckMessa
 
 
 def _problems_of_following(manager: Any) -> list[checks.CheckMessage]:
-    model, names = manager.model, manager.followed_relations
+    model, names = manager.model, getattr(manager, "followed_relations", ())
     found: list[checks.CheckMessage] = []
     for name in () if names is True else names:
         reason = why_not(model, name)

@@ -29,7 +29,7 @@ def play(machine: type[CacheMachine], alias: str, bench: Bench) -> None:
 
 @pytest.mark.parametrize("alias", ALIASES)
 def test_every_cached_answer_equals_the_databases_after_every_step(alias: str, bench: Bench) -> None:
-    """Of some 120 questions after each step of each history, 0 are answered differently."""
+    """Of some 130 questions after each step of each history, 0 are answered differently."""
     play(CacheMachine, alias, bench)
 
 
