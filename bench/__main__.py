@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.behind import run as behind
 from bench.contestants import CONTESTANTS, chosen
 from bench.driver import Pace, WorkerError, run
 from bench.mix import report as mixed
@@ -24,11 +25,14 @@ QUICK = Pace(rounds=6, batch_seconds=0.006)
 FULL_MIX = mix.Slice(rounds=12, operations=1000)
 QUICK_MIX = mix.Slice(rounds=3, operations=250)
 
+FULL_TURNS = behind.Turns(rounds=20, increments=1000)
+QUICK_TURNS = behind.Turns(rounds=5, increments=500)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and print the report; 1 if a contestant failed, was wrong or did not serve its hits from the cache."""
     options = _parser().parse_args(arguments)
-    measure = _mixed if options.what == "mix" else _reads
+    measure = {"reads": _reads, "mix": _mixed, "write-behind": _counted}[options.what]
     try:
         report, data, code = measure(options)
     except ValueError as error:
@@ -66,6 +70,16 @@ def _mixed(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return mixed.as_markdown(*told), mixed.as_data(*told), 1 if wrong else 0
 
 
+def _counted(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    turns = QUICK_TURNS if options.quick else FULL_TURNS
+    turns = replace(turns, rounds=options.rounds or turns.rounds, increments=options.operations or turns.increments)
+    seed = options.seed or str(random.randrange(10**6))
+    with running(behind.contestants(), tcp=options.tcp) as servers:
+        found = behind.run(servers, turns, seed)
+    told = (found, turns, _transport(options), seed)
+    return behind.as_markdown(*told), behind.as_data(*told), 1 if any(way.wrong for way in found) else 0
+
+
 def _transport(options: argparse.Namespace) -> str:
     return "TCP" if options.tcp else "unix socket"
 
@@ -74,8 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(contestant.name for contestant in CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
-        "what", nargs="?", choices=("reads", "mix"), default="reads",
-        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes",
+        "what", nargs="?", choices=("reads", "mix", "write-behind"), default="reads",
+        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four"
+        " processes; write-behind: what it costs to count",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}")
@@ -84,7 +99,10 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, metavar="N", help=f"turns each contestant has ({FULL.rounds}; mix: {FULL_MIX.rounds})"
     )
     parser.add_argument(
-        "--operations", type=int, metavar="N", help=f"mix: of a process in a turn ({FULL_MIX.operations})"
+        "--operations",
+        type=int,
+        metavar="N",
+        help=f"of a process in a turn (mix: {FULL_MIX.operations}; write-behind: {FULL_TURNS.increments})",
     )
     parser.add_argument("--seed", metavar="S", help="mix: the operations of an earlier run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")

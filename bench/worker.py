@@ -42,7 +42,7 @@ def _prepared() -> Any:
 
     django.setup()
     job = json.loads(os.environ["BENCH_JOB"])
-    orders = _player(job) if "mix" in job else _stopwatch(job)
+    orders = _player(job) if "mix" in job else _counting(job) if "behind" in job else _stopwatch(job)
     gc.collect()
     gc.freeze()
     return orders
@@ -64,6 +64,14 @@ def _player(job: dict[str, Any]) -> Any:
     if job["mix"]["process"] == 0:
         fill(GROUPS)
     return Player(job["reader"], **job["mix"])
+
+
+def _counting(job: dict[str, Any]) -> Any:
+    from bench.behind.player import Player
+    from bench.timetable import fill
+
+    fill(1)
+    return Player(**job["behind"])
 
 
 if __name__ == "__main__":
