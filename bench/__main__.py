@@ -1,4 +1,4 @@
-"""``python -m bench``; ``mix``, ``stampede``, ``penetration``, ``outage`` or ``avalanche`` after it: see ``--help``."""
+"""``python -m bench``; ``mix``, ``stampede``, ``penetration``, … after it: see ``--help``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.behind import run as behind
 from bench.contestants import CONTESTANTS, chosen
 from bench.driver import Pace, WorkerError, run
 from bench.mix import report as mixed
@@ -35,6 +36,9 @@ FULL_PROBES = (100_000, 10_000)
 QUICK_PROBES = (5_000, 2_000)
 #: Share of made-up ids that may reach the database.
 MOST_QUERIES = 0.015
+
+FULL_TURNS = behind.Turns(rounds=20, increments=1000)
+QUICK_TURNS = behind.Turns(rounds=5, increments=500)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,9 +116,19 @@ def _avalanche(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return avalanche.as_markdown(found), found, 0
 
 
+def _counted(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    turns = QUICK_TURNS if options.quick else FULL_TURNS
+    turns = replace(turns, rounds=options.rounds or turns.rounds, increments=options.operations or turns.increments)
+    seed = options.seed or str(random.randrange(10**6))
+    with running(behind.contestants(), tcp=options.tcp) as servers:
+        found = behind.run(servers, turns, seed)
+    told = (found, turns, _transport(options), seed)
+    return behind.as_markdown(*told), behind.as_data(*told), 1 if any(way.wrong for way in found) else 0
+
+
 _MEASURES = {
     "reads": _reads, "mix": _mixed, "stampede": _stampede, "penetration": _penetrated, "outage": _outage,
-    "avalanche": _avalanche,
+    "avalanche": _avalanche, "write-behind": _counted,
 }  # fmt: skip
 
 
@@ -131,7 +145,8 @@ def _parser() -> argparse.ArgumentParser:
         help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes;"
         " stampede: four processes of many callers ask for one answer that is gone;"
         " penetration: how many made-up ids reach the database;"
-        " outage: reads while Redis refuses, hangs, is slow or killed; avalanche: when entries written together end",
+        " outage: reads while Redis refuses, hangs, is slow or killed; avalanche: when entries written together end;"
+        " write-behind: what it costs to count",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}; stampede: of {stormed}")
@@ -143,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help=f"mix: of a process in a turn ({FULL_MIX.operations}); penetration: ids ({FULL_PROBES[1]});"
-        " outage: reads; avalanche: entries",
+        f" outage: reads; avalanche: entries; write-behind: increments ({FULL_TURNS.increments})",
     )
     parser.add_argument("--callers", type=int, metavar="N", help=f"stampede: of each process ({FULL_STAMPEDE.callers})")
     parser.add_argument("--scenario", metavar="A,B", help=f"stampede: some of {', '.join(storms.SCENARIOS)}")

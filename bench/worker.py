@@ -92,8 +92,16 @@ def _victim(job: dict[str, Any]) -> Any:
     return Victim()
 
 
+def _counting(job: dict[str, Any]) -> Any:
+    from bench.behind.player import Player
+    from bench.timetable import fill
+
+    fill(1)
+    return Player(**job["behind"])
+
+
 #: What is played, where it is not the stopwatch, by the word its job has.
-_KINDS = {"mix": _player, "penetration": _prober, "stampede": _callers, "storm": _victim}
+_KINDS = {"behind": _counting, "mix": _player, "penetration": _prober, "stampede": _callers, "storm": _victim}
 
 
 if __name__ == "__main__":

@@ -12,9 +12,13 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
+
+from tests.concurrency.actors import PATIENCE
 
 __all__ = ["AMOUNT", "PAGES", "POINTS", "Nursery", "added"]
 
@@ -42,6 +46,7 @@ class Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "tests.concurrency.flushers", alias],
             env={**environment, "PATH": ""}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,
         )  # fmt: skip
 
     def order(self, **what: Any) -> None:
@@ -50,14 +55,24 @@ class Nursery:
         print(json.dumps(what), file=self._process.stdin, flush=True)
 
     def hear(self) -> dict[str, Any]:
-        """What has been done next."""
+        """What has been done next. Raises AssertionError if nothing is for too long."""
         assert self._process.stdout is not None
-        heard: dict[str, Any] = json.loads(self._process.stdout.readline())
+        patience = threading.Timer(PATIENCE * 3, self._kill)
+        patience.start()
+        line = self._process.stdout.readline()
+        patience.cancel()
+        assert line, "nobody does anything any more"
+        heard: dict[str, Any] = json.loads(line)
         return heard
 
     def close(self) -> None:
-        """End it; its children have been waited for, or end with it."""
+        """End it, and all it has started."""
+        self._kill()
         self._process.communicate()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def main(alias: str) -> None:
@@ -123,8 +138,6 @@ def _flush(views: Any, alias: str, point: str = "", batch: int = 1) -> None:
 
 def _fork(play: Callable[[], None]) -> int:
     """A child that plays; a thread of the parent tells of its end."""
-    import threading
-
     child = os.fork()
     if child == 0:
         _play(play)

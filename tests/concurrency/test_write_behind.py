@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from redis_toolkit.cache.behind import counters, ledger
 from redis_toolkit.testing import ValkeyServer
 from tests import servers
 from tests.app.models import Page
-from tests.concurrency.actors import Actor, Stage
+from tests.concurrency.actors import PATIENCE, Actor, Stage
 from tests.concurrency.flushers import PAGES, POINTS, Nursery, added
 from tests.concurrency.timetable import PG
 from tests.school import ALIASES
@@ -81,7 +82,9 @@ def test_a_hundred_thousand_increments_and_ten_dead_flushers(alias, views, valke
             nursery.order(adder=adder, portion=portion, increments=2500)
         nursery.order(**death)
         waits_for, flushes = {"added 0", "added 1", "added 2", "added 3", "ended"}, 0
+        deadline = perf_counter() + 3 * PATIENCE
         while waits_for:
+            assert perf_counter() < deadline, f"nobody tells of {waits_for}"
             heard = nursery.hear()
             flushes += "flushing" in heard
             if "flushing" in heard and not death and flushes == portion - len(POINTS) + 1:

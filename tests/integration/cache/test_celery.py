@@ -18,13 +18,15 @@ import redis
 from celery import Celery
 from django.db import connections, transaction
 
-from redis_toolkit.cache import looks
+from redis_toolkit.cache import WriteBehind, looks
+from redis_toolkit.cache.behind import counters
 from redis_toolkit.cache.building import status_of
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from tests import servers
-from tests.app.models import Parcel
+from tests.app.models import Page, Parcel
 from tests.integration.cache.leftovers import leave
+from tests.school import ALIASES
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("empty_outboxes")]
 
@@ -207,6 +209,22 @@ def test_redis_is_stopped_while_the_task_runs(valkey, worker, client, redis_clie
     # (What a worker says of a task may come after its result, and comes before its next task.)
     assert "raised expected: StoreUnavailable" in running.log
     assert "Traceback" not in running.log
+
+
+def test_flushing_what_was_gathered(worker, client, monkeypatch):
+    """A worker flushes to both databases and returns how many rows it changed; the next run finds nothing."""
+    monkeypatch.setattr(counters, "_declared", {})
+    pages = [Page.objects.using(alias).create() for alias in ALIASES]
+    for page in pages:
+        WriteBehind(Page, "views", using=page._state.db).add(page, 3)
+    worker()
+    for rows in (2, 0):
+        flushed = client.send_task("redis_toolkit.flush_write_behind", ignore_result=False)
+        assert flushed.get(timeout=PATIENCE) == rows
+    for page in pages:
+        page.refresh_from_db()
+        assert page.views == 3
+        page.delete()
 
 
 def test_what_lies_in_the_queue(client, broker, shared_redis):
