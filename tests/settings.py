@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "tests.app",
     "tests.moving",
     "demo_project.timetable",
+    "demo_project.lab",
 ]
 
 MIDDLEWARE = [
