@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 from django.db import connections
 from django.db.backends.signals import connection_created
+
+from demo_project.lab.pauses import pause
 
 __all__ = ["SlowDatabase"]
 
@@ -45,7 +47,7 @@ class SlowDatabase:
             self.questions += 1
         deadline = perf_counter() + PATIENCE
         while not self._may_answer() and perf_counter() < deadline:
-            sleep(0.001)
+            pause(0.001)
         with self._free:
-            sleep(self._seconds)
+            pause(self._seconds)
             return execute(sql, *args)

@@ -32,7 +32,11 @@ def play(*, defended: bool, size: int, tell: Tell) -> Outcome:
     with embedded_valkey() as server:
         conditions = Conditions(
             server.url,
-            {"REDIS_TOOLKIT_NULL_TTL": 60 if defended else 0.001, "REDIS_TOOLKIT_VERIFY_SAMPLE": 0},
+            {
+                "REDIS_TOOLKIT_NULL_TTL": 60 if defended else 0.001,
+                "REDIS_TOOLKIT_VERIFY_SAMPLE": 0,
+                "REDIS_TOOLKIT_OUTBOX_INTERVAL": 3600,
+            },
         )
         work = f"{__name__}:{read.__name__}"
         with crew(work, conditions, processes=PROCESSES, threads=THREADS, size=size) as readers:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 from demo_project.lab.crews import Conditions, Seat, crew
 from demo_project.lab.database import SlowDatabase
 from demo_project.lab.outcomes import Outcome, Tell
+from demo_project.lab.pauses import pause_until
 from demo_project.lab.samples import Sample, quantile, take
 from demo_project.timetable.models import Room
 from demo_project.timetable.views import lessons
@@ -32,6 +33,8 @@ def play(*, defended: bool, size: int, tell: Tell) -> Outcome:
             {
                 "REDIS_TOOLKIT_SINGLE_FLIGHT": defended,
                 "REDIS_TOOLKIT_TTL_JITTER": 0,
+                # Nobody has read for a second, so all would have a look at the outbox first, which is another story.
+                "REDIS_TOOLKIT_OUTBOX_INTERVAL": 3600,
                 "REDIS_TOOLKIT_VERIFY_SAMPLE": 0,
             },
         )
@@ -80,7 +83,7 @@ def read(seat: Seat) -> dict[str, Any]:
         expired = perf_counter() + LIFE + 0.01
         before.append(database.questions)
         raging.set()
-        sleep(max(0.0, expired - perf_counter()))
+        pause_until(expired)
         seat.meet()
         return take(hot, perf_counter())
 

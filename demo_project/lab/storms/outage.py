@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import cycle
-from time import perf_counter, sleep
+from time import perf_counter
 from typing import Any
 
 from demo_project.lab.crews import Conditions, Seat, crew
 from demo_project.lab.database import SlowDatabase
 from demo_project.lab.outcomes import Outcome, Tell
+from demo_project.lab.pauses import pause, pause_until
 from demo_project.lab.samples import Sample, quantile, take
 from demo_project.timetable.models import Lesson, Room
 from demo_project.timetable.views import lessons
@@ -42,7 +43,7 @@ def play(*, defended: bool, size: int, tell: Tell) -> Outcome:
             began = perf_counter()
             hangs, gone, back, over = PHASES
             for moment, act in ((hangs, server.pause), (gone, server.kill), (back, server.start)):
-                sleep(max(0.0, began + moment - perf_counter()))
+                pause_until(began + moment)
                 act()
                 tell(0.2 + 0.7 * moment / over)
             parts = readers.answers()
@@ -73,7 +74,7 @@ def read(seat: Seat) -> dict[str, Any]:
             taken.append(take(partial(_read_week, room, found), origin))
             if found != truth[room.pk]:
                 wrong.append(room.pk)
-            sleep(PAUSE)
+            pause(PAUSE)
         return taken
 
     samples = [sample for taken in seat.each(reader) for sample in taken]
