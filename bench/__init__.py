@@ -5,6 +5,9 @@ patch Django globally, so no two may share a process), and lets them take turns,
 Only the ratios of one run mean anything: machines differ, and so does one machine from hour to hour.
 
 ``python -m bench mix`` measures hits and throughput while somebody writes: see ``bench/mix/``.
+
+``python -m bench stampede`` counts how often the database is asked when many ask at once for what is not there any
+more: see ``bench/stampede/``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m bench`` and ``python -m bench mix``: see ``--help``."""
+"""``python -m bench``, ``python -m bench mix`` and ``python -m bench stampede``: see ``--help``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ from bench.mix import run as mix
 from bench.mix.report import OURS
 from bench.report import as_data, as_markdown
 from bench.servers import running
+from bench.stampede import plan as storms
+from bench.stampede import report as stamped
+from bench.stampede import run as stampede
 
 FULL = Pace(rounds=40, batch_seconds=0.012)
 QUICK = Pace(rounds=6, batch_seconds=0.006)
 FULL_MIX = mix.Slice(rounds=12, operations=1000)
 QUICK_MIX = mix.Slice(rounds=3, operations=250)
+FULL_STAMPEDE = storms.Pace(callers=50, rounds=5, patience=10)
+QUICK_STAMPEDE = storms.Pace(callers=10, rounds=1, patience=5)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and print the report; 1 if a contestant failed, was wrong or did not serve its hits from the cache."""
     options = _parser().parse_args(arguments)
-    measure = _mixed if options.what == "mix" else _reads
+    measure = {"reads": _reads, "mix": _mixed, "stampede": _stampede}[options.what]
     try:
         report, data, code = measure(options)
     except ValueError as error:
@@ -66,27 +71,42 @@ def _mixed(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return mixed.as_markdown(*told), mixed.as_data(*told), 1 if wrong else 0
 
 
+def _stampede(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    contestants, scenarios = storms.chosen(options.only), storms.plays(options.scenario)
+    pace = QUICK_STAMPEDE if options.quick else FULL_STAMPEDE
+    pace = replace(pace, rounds=options.rounds or pace.rounds, callers=options.callers or pace.callers)
+    seed = options.seed or str(random.randrange(10**6))
+    with running(contestants, tcp=options.tcp, connections=stampede.connections(pace)) as servers:
+        found = stampede.run(contestants, scenarios, servers, pace, seed)
+    told = (found, pace, _transport(options), seed)
+    wrong = sum(turn.old for turn in found.turns.get("invalidated", {}).get(storms.OURS, ()))
+    return stamped.as_markdown(*told), stamped.as_data(*told), 1 if wrong or found.failed else 0
+
+
 def _transport(options: argparse.Namespace) -> str:
     return "TCP" if options.tcp else "unix socket"
 
 
 def _parser() -> argparse.ArgumentParser:
     names = ", ".join(contestant.name for contestant in CONTESTANTS)
+    stormed = ", ".join(contestant.name for contestant in storms.CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
-        "what", nargs="?", choices=("reads", "mix"), default="reads",
-        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes",
+        "what", nargs="?", choices=("reads", "mix", "stampede"), default="reads",
+        help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes;"
+        " stampede: four processes of many callers ask for one answer that is gone",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
-    parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}")
+    parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}; stampede: of {stormed}")
     parser.add_argument("--tcp", action="store_true", help="Redis by TCP on 127.0.0.1 instead of a unix socket")
-    parser.add_argument(
-        "--rounds", type=int, metavar="N", help=f"turns each contestant has ({FULL.rounds}; mix: {FULL_MIX.rounds})"
-    )
+    turns = f"{FULL.rounds}; mix: {FULL_MIX.rounds}; stampede: {FULL_STAMPEDE.rounds}"
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"turns each contestant has ({turns})")
     parser.add_argument(
         "--operations", type=int, metavar="N", help=f"mix: of a process in a turn ({FULL_MIX.operations})"
     )
-    parser.add_argument("--seed", metavar="S", help="mix: the operations of an earlier run")
+    parser.add_argument("--callers", type=int, metavar="N", help=f"stampede: of each process ({FULL_STAMPEDE.callers})")
+    parser.add_argument("--scenario", metavar="A,B", help=f"stampede: some of {', '.join(storms.SCENARIOS)}")
+    parser.add_argument("--seed", metavar="S", help="mix, stampede: the order of an earlier run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")
     parser.add_argument("--profile", action="store_true", help="show where the time of our own hits goes")
     return parser

@@ -82,6 +82,11 @@ class Worker:
         self.send(do, **order)
         return self.receive()
 
+    def kill(self) -> None:
+        """Kill -9, and wait for the end."""
+        self._process.kill()
+        self._process.wait()
+
     def close(self) -> None:
         """Let the process end."""
         with suppress(BrokenPipeError):

@@ -123,10 +123,10 @@ def _bytes(run: Run, case: str) -> dict[str, float]:
     return {name: weight["bytes_per_row"] for name, weight in run.weights[case].items()}
 
 
-def packages() -> dict[str, str]:
-    """The versions of what is measured, of those that are installed."""
+def packages(others: Sequence[str] = ()) -> dict[str, str]:
+    """The versions of what is measured, ``others`` included, of those that are installed."""
     found = {}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *others):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

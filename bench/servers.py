@@ -43,6 +43,12 @@ class Servers:
             "database": self._database(number, contestant),
         }
 
+    def database_url(self, number: int) -> str:
+        """The PostgreSQL database of the contestant of that number, as libpq writes it."""
+        if self.postgres is None:
+            raise RuntimeError("nobody reads PostgreSQL in this run")
+        return self.postgres.url_of(f"bench{number}")
+
     def _database(self, number: int, contestant: Contestant) -> dict[str, object]:
         if self.postgres is None or contestant.database == "sqlite":
             path = self.directory / f"{contestant.name}.sqlite3"
@@ -53,8 +59,11 @@ class Servers:
 
 
 @contextmanager
-def running(contestants: Sequence[Contestant], *, tcp: bool) -> Iterator[Servers]:
-    """Start what the contestants need: Valkey on a unix socket or a TCP port, PostgreSQL only if somebody reads it."""
+def running(contestants: Sequence[Contestant], *, tcp: bool, connections: int = 100) -> Iterator[Servers]:
+    """Start what the contestants need: Valkey on a unix socket or a TCP port, PostgreSQL only if somebody reads it.
+
+    ``connections``: how many PostgreSQL takes at once.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         binary = os.environ.get(VALKEY_VARIABLE) or bundled_valkey()
@@ -62,5 +71,5 @@ def running(contestants: Sequence[Contestant], *, tcp: bool) -> Iterator[Servers
         postgres = None
         if any(contestant.database == "postgres" and not contestant.absent for contestant in contestants):
             binary = os.environ.get(POSTGRES_VARIABLE) or bundled_postgres()
-            postgres = stack.enter_context(PostgresServer(binary=binary))
+            postgres = stack.enter_context(PostgresServer(binary=binary, config={"max_connections": str(connections)}))
         yield Servers(directory, valkey, postgres)

@@ -37,12 +37,12 @@ def _reply(answers: TextIO, **reply: Any) -> None:
 
 
 def _prepared() -> Any:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    job = json.loads(os.environ["BENCH_JOB"])
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.stampede.settings" if "stampede" in job else "bench.settings"
     import django
 
     django.setup()
-    job = json.loads(os.environ["BENCH_JOB"])
-    orders = _player(job) if "mix" in job else _stopwatch(job)
+    orders = next((of(job) for kind, of in _KINDS.items() if kind in job), None) or _stopwatch(job)
     gc.collect()
     gc.freeze()
     return orders
@@ -64,6 +64,21 @@ def _player(job: dict[str, Any]) -> Any:
     if job["mix"]["process"] == 0:
         fill(GROUPS)
     return Player(job["reader"], **job["mix"])
+
+
+def _callers(job: dict[str, Any]) -> Any:
+    from bench.stampede.callers import callers
+    from bench.stampede.loads import create
+    from bench.timetable import fill
+
+    if job["stampede"]["first"]:
+        fill(1)
+        create()
+    return callers(job["reader"], job["stampede"]["callers"])
+
+
+#: What is played, where it is not the stopwatch, by the word its job has.
+_KINDS = {"mix": _player, "stampede": _callers}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from django.db import connections, router
 from django.utils.module_loading import import_string
 
 from redis_toolkit.cache import functions, outbox
+from redis_toolkit.cache.behind import problems
 from redis_toolkit.cache.declarations import why_never_cached
 from redis_toolkit.cache.tables import models_named
 from redis_toolkit.conf import PREFIX, Settings, settings
@@ -37,7 +38,7 @@ def check_models(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
     if _invalid() or _names():
         # First these have to be right: what is cached, and of which tenant, cannot be told with them.
         return []
-    return [*_managers(app_configs), *_functions()]
+    return [*_managers(app_configs), *_functions(), *problems.of_declarations()]
 
 
 def check_databases(
@@ -45,35 +46,40 @@ def check_databases(
     databases: Sequence[str] | None = None,
     **_: Any,
 ) -> list[CheckMessage]:
-    """Databases without the outbox. Run by ``check --database``, as Django runs whatever looks into databases."""
-    return [
+    """Databases without the toolkit's tables. Run by ``check --database``, as all that looks into databases."""
+    # (`migrate` asks this, too, ahead of its first run.)
+    migrated = [
+        alias for alias in databases or () if _MIGRATIONS in connections[alias].introspection.table_names()
+    ]  # fmt: skip
+    found: list[CheckMessage] = [
         Warning(
             f"The database {alias!r} has no outbox.",
             hint=f"Run manage.py migrate redis_toolkit --database={alias}. Without it, what was written while Redis was"
             " away is known to the writing process alone.",
             id="redis_toolkit.W003",
         )
-        for alias in databases or ()
-        # (`migrate` asks this, too, ahead of its first run.)
-        if _MIGRATIONS in connections[alias].introspection.table_names() and not outbox.is_there(connections[alias])
+        for alias in migrated
+        if not outbox.is_there(connections[alias])
     ]
+    return [*found, *problems.of_databases(migrated)]
 
 
 def check_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
-    """What the server evicts first. Run by ``check --deploy``, for it asks the server."""
+    """What servers evict, and whether they keep it. Run by ``check --deploy``, for it asks them."""
     try:
         info = link().ask(pack(("INFO", "memory"))).decode()
     except RedisToolkitError as error:
         return [Warning(f"Redis does not answer: {error}", hint="Is LOCATION right?", id="redis_toolkit.W006")]
     if "maxmemory_policy:volatile-ttl" not in info:
-        return []
+        return [*problems.of_servers()]
     return [
+        *problems.of_servers(),
         Warning(
             "The server evicts what expires first (volatile-ttl), and marks expire before anything else.",
             hint="Set maxmemory-policy to allkeys-lru or allkeys-lfu: a lost mark is one of the two faults that"
             " together make old answers possible.",
             id="redis_toolkit.W007",
-        )
+        ),
     ]
 
 

@@ -127,6 +127,26 @@ class Settings:
         must="a number from 0 to 0.9",
         valid=_share,
     )
+    SINGLE_FLIGHT = Setting(
+        True,
+        "Of the readers that miss the same answer at once, in all processes, one asks the database and the others wait"
+        " for it. False: each asks.",
+        must="True or False",
+        valid=_flag,
+    )
+    FLIGHT_WAIT = Setting(
+        5,
+        "Seconds a reader waits at most for another's load; then it asks the database itself.",
+        must="a positive number of seconds",
+        valid=_positive,
+    )
+    EARLY_EXPIRY = Setting(
+        1.0,
+        "How soon before its end a reader, by chance, makes an answer anew, in units of how long that takes (the beta"
+        " of XFetch). 0: never before its end. Answers with `fresh` have no need of it.",
+        must="a number, 0 or more",
+        valid=_not_negative,
+    )
     MARK_TTL = Setting(
         60,
         "Seconds after which the mark of a writer that died runs out. Longer than any transaction.",
@@ -248,6 +268,11 @@ class Settings:
         """Django's ``DATABASES``."""
         databases: dict[str, Any] = django_settings.DATABASES
         return databases
+
+    @staticmethod
+    def uses_zones() -> bool:
+        """Django's ``USE_TZ``."""
+        return bool(django_settings.USE_TZ)
 
     @staticmethod
     def urls() -> str | None:

@@ -8,6 +8,7 @@ __all__ = [
     "BreakerOpen",
     "CodecError",
     "Misconfigured",
+    "OutcomeUnknown",
     "RedisToolkitError",
     "StoreUnavailable",
 ]
@@ -30,6 +31,10 @@ class StoreUnavailable(RedisToolkitError):
 
 class BreakerOpen(StoreUnavailable):
     """Redis failed a moment ago and is not asked again until it answers a probe (REDIS_TOOLKIT_BREAKER_RETRY)."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """A command that must not run twice was sent to Redis and no answer came: it may have been carried out, or not."""
 
 
 class CodecError(RedisToolkitError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-__all__ = ["Outbox"]
+__all__ = ["Ledger", "Outbox"]
 
 
 class Outbox(models.Model):
@@ -33,3 +33,26 @@ class Outbox(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stem} {self.names}"
+
+
+class Ledger(models.Model):
+    """What write-behind has applied: one row for each counter, with the id of its last batch.
+
+    It is changed in the transaction that applies the batch, so it names the batch exactly if the rows have it. Its lock
+    is what makes flushers take turns.
+    """
+
+    #: The key of the counter's batches in Redis, or its digest where that is too long.
+    counter = models.CharField(max_length=200, primary_key=True)
+    #: The id of the batch that was applied last; empty before the first.
+    batch = models.CharField(max_length=40, blank=True)
+    #: When, in seconds since the epoch.
+    applied = models.FloatField(default=0.0)
+
+    class Meta:
+        db_table = "redis_toolkit_ledger"
+        verbose_name = "ledger row"
+        verbose_name_plural = "ledger"
+
+    def __str__(self) -> str:
+        return f"{self.counter} {self.batch}"

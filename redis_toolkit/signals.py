@@ -10,7 +10,9 @@ from django.dispatch import Signal
 __all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
 
 #: A cached read was answered. sender: the model (or the function); kind: "get", "bulk", "rows", "count", "exists",
-#: "aggregate" or "value"; outcome: "hit", "miss" or "bypass"; alias: database alias; seconds: duration, float.
+#: "aggregate" or "value"; outcome: "hit", "miss", "bypass", "shared" (another thread has loaded it), "stale" (a write
+#: has ended it, and that was agreed to) or "refresh" (in the background); alias: database alias; seconds: duration,
+#: float.
 cache_read = Signal()
 
 #: Stamps were marked by a write or dropped by ``invalidate``. sender: None; stamps: tuple of stamp keys (str);
@@ -18,7 +20,7 @@ cache_read = Signal()
 cache_invalidated = Signal()
 
 #: The cache could not do its work and the caller was served without it. sender: the model or None;
-#: during: "read", "store", "mark" or "unmark"; error: the exception.
+#: during: "read", "store", "mark", "unmark" or "add"; error: the exception.
 cache_failed = Signal()
 
 #: A circuit breaker opened or closed. sender: the Breaker; alias: cache alias; state: "open" or "closed".

@@ -9,10 +9,11 @@ import logging
 
 from celery import shared_task
 
+from redis_toolkit.cache.behind import flush_all
 from redis_toolkit.cache.draining import drain_all
 from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["drain_outbox"]
+__all__ = ["drain_outbox", "flush_write_behind"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 
@@ -33,4 +34,21 @@ def drain_outbox() -> int:
         rows += drained.rows
         if drained.failed:
             _log.warning("The outbox of %s was not drained: %s.", drained.alias, drained.reason)
+    return rows
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name="redis_toolkit.flush_write_behind", ignore_result=True, expires=60
+)
+def flush_write_behind() -> int:
+    """Flush what every ``WriteBehind`` has gathered; the number of rows that were changed.
+
+    What could not be flushed waits for the next run, is named in the log ``redis_toolkit.cache``, and hinders nothing
+    else. A worker may be killed at any moment; two at once do no harm.
+    """
+    rows = 0
+    for flushed in flush_all():
+        rows += flushed.rows
+        if flushed.failed:
+            _log.warning("%s of %s was not flushed: %s.", flushed.counter, flushed.alias, flushed.reason)
     return rows

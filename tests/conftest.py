@@ -13,7 +13,7 @@ import pytest
 import pytest_django
 import redis
 
-from redis_toolkit.cache import snapshots, trust
+from redis_toolkit.cache import flights, recency, snapshots, trust
 from redis_toolkit.core.connections import reset
 from redis_toolkit.exceptions import RedisToolkitError
 from redis_toolkit.testing import PostgresServer, ValkeyServer
@@ -68,6 +68,8 @@ def empty_redis(request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("unit") and "redis_url" not in request.fixturenames:
         return
     trust.forget()
+    flights.forget()
+    recency.forget()
     shared_redis = request.getfixturevalue("shared_redis")
     if servers.valkey:
         shared_redis.flushall()

@@ -15,11 +15,12 @@ ROOT = Path(__file__).parents[1]
 
 SURFACE = {
     "redis_toolkit": ["__version__"],
-    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "cached", "invalidate"],
+    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "Flushed", "WriteBehind", "cached", "invalidate"],
     "redis_toolkit.exceptions": [
         "BreakerOpen",
         "CodecError",
         "Misconfigured",
+        "OutcomeUnknown",
         "RedisToolkitError",
         "StoreUnavailable",
     ],

@@ -15,9 +15,10 @@ What cannot be seen (other programs, triggers, COPY) needs :func:`invalidate`, a
 
 from __future__ import annotations
 
+from redis_toolkit.cache.behind import Flushed, WriteBehind
 from redis_toolkit.cache.functions import cached
 from redis_toolkit.cache.invalidation import invalidate
 from redis_toolkit.cache.managers import CacheManager
 from redis_toolkit.cache.querysets import CachedQuerySet
 
-__all__ = ["CacheManager", "CachedQuerySet", "cached", "invalidate"]
+__all__ = ["CacheManager", "CachedQuerySet", "Flushed", "WriteBehind", "cached", "invalidate"]

@@ -17,11 +17,12 @@ from django.db.models.query import (
 )
 
 from redis_toolkit.cache import transcripts
+from redis_toolkit.cache.asking import ask
 from redis_toolkit.cache.databases import logical_name, primary_of
 from redis_toolkit.cache.instances import link_known
 from redis_toolkit.cache.locations import Location, locate
 from redis_toolkit.cache.plans import Shape
-from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source, ask
+from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source
 from redis_toolkit.conf import settings
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError
@@ -109,8 +110,8 @@ def _ask(
     read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
 ) -> Any:  # fmt: skip
     tables = location.plan.recipe.tables if location.plan.recipe is not None else ()
-    ttl = queryset._cache_ttl or settings.CACHE_TTL
-    question = Question(kind, queryset.model, location.key, location.stamps, tables, ttl, fingerprint, read, load)
+    terms = queryset._cache_terms
+    question = Question(kind, queryset.model, location.key, location.stamps, tables, terms, fingerprint, read, load)
     return ask(question, source, refresh=queryset._cache_mode == "refresh")
 
 

@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 from django.db import router
 from django.db.models import Model
 
+from redis_toolkit.cache.asking import ask
 from redis_toolkit.cache.databases import logical_name
-from redis_toolkit.cache.freshness import seconds
-from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source, ask
+from redis_toolkit.cache.freshness import Terms, terms
+from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source
 from redis_toolkit.cache.tables import ANY, Table, tables
-from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError, Misconfigured
@@ -31,17 +31,22 @@ _functions: Final[WeakKeyDictionary[Any, tuple[str, Sequence[type[Model]]]]] = W
 
 
 def cached(
-    *, depends_on: Sequence[type[Model]], ttl: float | timedelta | None = None, key: str | None = None
+    *,
+    depends_on: Sequence[type[Model]],
+    ttl: float | timedelta | None = None,
+    fresh: float | timedelta | None = None,
+    stale: float | timedelta | None = None,
+    key: str | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Remember what a function returns for each set of arguments, until a row of a model in ``depends_on`` is written.
 
-    ``ttl``: seconds or a timedelta, default ``REDIS_TOOLKIT_CACHE_TTL``. ``key``: the name under which results are
-    kept, default the function's module and qualified name (a lambda, and a function that uses variables
-    of another around it, must be given one). Arguments and results are plain values (numbers, text,
+    ``ttl``, ``fresh`` and ``stale``: seconds or a timedelta, as for CacheManager. ``key``: the name under which results
+    are kept, default the function's module and qualified name (a lambda, and a function that uses variables of another
+    around it, must be given one). Arguments and results are plain values (numbers, text,
     dates, decimals, UUIDs, lists, tuples, dictionaries); with others the function is called each time. Raises
     Misconfigured, at the first call, for a model that is not watched, and for models that live on several databases.
     """
-    life = None if ttl is None else seconds(ttl)
+    declared = terms(ttl, fresh, stale)
     if isinstance(depends_on, type):
         raise Misconfigured(f"depends_on is a list of models: depends_on=[{depends_on.__name__}].")
     if not depends_on:
@@ -74,7 +79,7 @@ def cached(
                 except CodecError as error:
                     return Loaded(result, None, error=error)
 
-            question, source = _question(name, asked, depends_on, life or settings.CACHE_TTL, load)
+            question, source = _question(name, asked, depends_on, declared, load)
             answer: R = ask(question, source)
             return answer
 
@@ -96,14 +101,14 @@ def refusals() -> list[str]:
 
 
 def _question(
-    name: str, asked: bytes, depends_on: Sequence[type[Model]], ttl: float, load: Callable[[], Loaded]
+    name: str, asked: bytes, depends_on: Sequence[type[Model]], declared: Terms, load: Callable[[], Loaded]
 ) -> tuple[Question, Source]:
     alias = router.db_for_write(depends_on[0])
     read = _tables_of(name, depends_on, alias)
     stamps = [stamp for table in read for stamp in table.stamps(alias, ("", ANY))]
     where = keys.make("f", logical_name(alias), keys.digest(asked))
     question = Question(
-        "value", None, where, stamps, [table.name for table in read], ttl, NO_COLUMNS,
+        "value", None, where, stamps, [table.name for table in read], declared, NO_COLUMNS,
         lambda data: decode_value(data or b""), load,
     )  # fmt: skip
     return question, Source(alias, alias)

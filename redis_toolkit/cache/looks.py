@@ -2,7 +2,7 @@
 
 Redis may have been away for a writer alone, and what it wrote is told by the outbox only. A look reads what is
 committed, and drops it in Redis after that, so what a reader stored before is dropped, too. One thread looks when half
-of the time is over; should that take longer than the other half, the rest ask the database until it is done.
+of the time is over, or, after a pause, when all of it is: then the others wait for it, and not each looks for itself.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ __all__ = ["expect", "forget", "is_due", "look", "may_trust"]
 
 #: Seconds until a look that failed is made again, at most.
 _AGAIN: Final = 0.5
+#: Seconds that a thread waits for another's look, in which nothing may be trusted, before it asks the database.
+_PATIENCE: Final = 0.5
 #: A look that finds more rows than this drops whole tables instead.
 _MANY: Final = 500
 
@@ -42,9 +44,11 @@ class _Last:
 
     __slots__ = ("due", "looking", "until")
 
-    def __init__(self, began: float, *, known: bool) -> None:
+    def __init__(self, began: float, *, known: bool | None) -> None:
         # What is committed after a look has read waits for the next: one that takes long must not put that off.
-        self.due = began + (settings.OUTBOX_INTERVAL / 2 if known else min(settings.OUTBOX_INTERVAL / 2, _AGAIN))
+        half = settings.OUTBOX_INTERVAL / 2
+        #: (None: there was none yet.)
+        self.due = began + (half if known else min(half, _AGAIN) if known is False else 0.0)
         self.until = began + settings.OUTBOX_INTERVAL if known else 0.0
         self.looking = threading.Lock()
 
@@ -84,19 +88,18 @@ def is_due(alias: str) -> bool:
 
 def may_trust(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -> bool:
     """Whether hits may be trusted. Looks, if it is time to; while another thread does, it is trusted for its time."""
-    known, place = _last, logical_name(connection.alias)
-    last, began = known.get(place), monotonic()
-    if last is None:
-        # Before the first look there is nothing to go by: everybody looks.
-        known[place] = _Last(began, known=look(connection, target, watcher))
-    elif began < last.due or not last.looking.acquire(blocking=False):
+    known, place, began = _last, logical_name(connection.alias), monotonic()
+    last = known.get(place) or known.setdefault(place, _Last(began, known=None))
+    if began < last.due:
         return began < last.until
-    else:
-        try:
+    if not last.looking.acquire(blocking=began >= last.until, timeout=_PATIENCE if began >= last.until else -1):
+        return began < last.until
+    try:
+        if known[place] is last:
             known[place] = _Last(began, known=look(connection, target, watcher))
-        finally:
-            last.looking.release()
-    return known[place].until > 0.0
+    finally:
+        last.looking.release()
+    return monotonic() < known[place].until
 
 
 def look(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -> bool:

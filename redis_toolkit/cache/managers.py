@@ -16,7 +16,7 @@ from django.db.models.manager import BaseManager
 from redis_toolkit.cache.answers import source_of
 from redis_toolkit.cache.bulk import in_bulk
 from redis_toolkit.cache.declarations import problems
-from redis_toolkit.cache.freshness import seconds
+from redis_toolkit.cache.freshness import terms
 from redis_toolkit.cache.querysets import CachedQuerySet
 from redis_toolkit.cache.rows import ABSENT, rows_of
 from redis_toolkit.cache.tracing import has_own
@@ -34,16 +34,25 @@ _Manager = models.Manager.from_queryset(CachedQuerySet)
 class CacheManager(_Manager[M]):
     """A manager whose reads are answered from Redis and exact after every commit.
 
-    ``ttl``: seconds (or a timedelta) an answer may live, default ``REDIS_TOOLKIT_CACHE_TTL``. ``by``: fields, or tuples
+    ``ttl``: seconds (or a timedelta) an answer may live, default ``REDIS_TOOLKIT_CACHE_TTL``. ``fresh``: seconds after
+    which an answer, still given, is made anew in the background. ``stale``: seconds for which an answer that a write
+    has ended may still be given while it is made anew; default 0, exact. ``by``: fields, or tuples
     of fields, that queries filter on; a query that pins one to a value stays cached while other rows change.
     The primary key, unique fields and unique constraints need not be declared.
     """
 
-    def __init__(self, *, ttl: float | timedelta | None = None, by: Iterable[str | Sequence[str]] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        ttl: float | timedelta | None = None,
+        fresh: float | timedelta | None = None,
+        stale: float | timedelta | None = None,
+        by: Iterable[str | Sequence[str]] = (),
+    ) -> None:
         super().__init__()
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
-        self.ttl = None if ttl is None else seconds(ttl)
+        self.terms = terms(ttl, fresh, stale)
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by
         )
@@ -51,7 +60,7 @@ class CacheManager(_Manager[M]):
     def get_queryset(self) -> CachedQuerySet[M]:
         """A fresh CachedQuerySet of all rows."""
         queryset: Any = super().get_queryset()
-        queryset._cache_ttl = self.ttl
+        queryset._cache_terms = self.terms
         if not _is_narrowed(cast("Any", type(self))):
             queryset.begin_trace()
         cached: CachedQuerySet[M] = queryset
@@ -62,7 +71,7 @@ class CacheManager(_Manager[M]):
         if not args and kwargs and self._is_whole():
             alias = self.db
             source = source_of(self.model, self._db, cast("Any", self)._hints, alias)
-            found = source and rows_of(self.model, alias).get(kwargs, source, self.ttl or settings.CACHE_TTL)
+            found = source and rows_of(self.model, alias).get(kwargs, source, self.terms)
             if found is ABSENT:
                 name = self.model._meta.object_name
                 missing: type[Exception] = cast("Any", self.model).DoesNotExist
@@ -84,7 +93,7 @@ class CacheManager(_Manager[M]):
         if wanted and field_name == "pk" and self._is_whole():
             alias = self.db
             source = source_of(self.model, self._db, cast("Any", self)._hints, alias)
-            found = source and in_bulk(rows_of(self.model, alias), wanted, source, self.ttl or settings.CACHE_TTL)
+            found = source and in_bulk(rows_of(self.model, alias), wanted, source, self.terms.ttl or settings.CACHE_TTL)
             if found is not None:
                 return found
         bulk: dict[Any, M] = self.get_queryset().in_bulk(wanted, field_name=field_name)

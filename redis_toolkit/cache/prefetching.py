@@ -71,7 +71,7 @@ def _steps(queryset: Any, path: str, kind: type[Any], theirs: Mapping[str, Any])
         if model._meta.db_table not in tables(queryset.db).by_name:
             break
         asked = source if is_cached else _cached_like(source, kind)
-        asked._cache_mode, asked._cache_ttl = queryset._cache_mode, queryset._cache_ttl or asked._cache_ttl
+        asked._cache_mode, asked._cache_terms = queryset._cache_mode, queryset._cache_terms.over(asked._cache_terms)
         if mode is not None and isinstance(descriptor, ForwardManyToOneDescriptor | ReverseOneToOneDescriptor):
             # From Django 6.1 on one instance hands its mode on to another, but not to many.
             asked = asked.fetch_mode(mode)

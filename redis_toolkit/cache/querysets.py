@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Model
 
 from redis_toolkit.cache import answers
-from redis_toolkit.cache.freshness import seconds
+from redis_toolkit.cache.freshness import Terms, terms
 from redis_toolkit.cache.prefetching import with_cached_querysets
 from redis_toolkit.cache.tracing import TracingQuerySet
 
@@ -35,24 +35,32 @@ class CachedQuerySet(TracingQuerySet[M]):
 
     _prefetch_related_lookups: Any
 
-    def cache(self, ttl: float | timedelta | None = None) -> Self:
-        """Answer from the cache, entries living ``ttl`` seconds (or a timedelta); None: the manager's or the setting's.
+    def cache(
+        self,
+        ttl: float | timedelta | None = None,
+        *,
+        fresh: float | timedelta | None = None,
+        stale: float | timedelta | None = None,
+    ) -> Self:
+        """Answer from the cache. ``ttl``, ``fresh`` and ``stale``: seconds or a timedelta, as for CacheManager.
 
-        Raises ValueError for a ttl that is not positive.
+        What is not given is as the manager has it. Raises ValueError for what is no life.
         """
-        return self._with_cache("use", self._cache_ttl if ttl is None else seconds(ttl))
+        own = terms(ttl, fresh, stale)
+        kept = self._cache_terms if stale is None else self._cache_terms._replace(stale=0.0)
+        return self._with_cache("use", own.over(kept))
 
     def nocache(self) -> Self:
         """Answer from the database and store nothing."""
-        return self._with_cache("off", self._cache_ttl)
+        return self._with_cache("off", self._cache_terms)
 
     def refresh(self) -> Self:
         """Answer from the database and store the answer anew."""
-        return self._with_cache("refresh", self._cache_ttl)
+        return self._with_cache("refresh", self._cache_terms)
 
-    def _with_cache(self, mode: str, ttl: float | None) -> Self:
+    def _with_cache(self, mode: str, own: Terms) -> Self:
         clone = self.all()
-        clone._cache_mode, clone._cache_ttl = mode, ttl
+        clone._cache_mode, clone._cache_terms = mode, own
         return clone
 
     def _fetch_all(self) -> None:

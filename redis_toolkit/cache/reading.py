@@ -1,15 +1,4 @@
-"""Cache-aside reading: how an answer comes from Redis, or from the database and into Redis.
-
-1. One MGET: the entry and the stamps it depends on. The entry is valid: a hit.
-2. A stamp is marked: a writer is at work. The database answers and nothing is stored.
-3. Missing stamps are made and all are read *before* the database is.
-4. The database is read, and the entry stored under the stamps of step 3.
-
-Between 3 and 4 a reader may wait for another that loads the same: see ``flights.py``.
-
-The race that step 3 wins: 1. a reader reads the old row  2. a writer marks, commits, unmarks  3. the reader stores the
-old row. Its entry carries the token from before the mark, so it is born dead.
-"""
+"""The means of cache-aside reading, for ``asking.py``: what is asked, what was loaded, the exchanges with Redis."""
 
 from __future__ import annotations
 
@@ -22,23 +11,23 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import debts, looks, trust
-from redis_toolkit.cache.entries import MAX_STAMPS, Body, build, open_entry
-from redis_toolkit.cache.flights import Flight
-from redis_toolkit.cache.freshness import jittered
+from redis_toolkit.cache.entries import MAX_STAMPS, build
+from redis_toolkit.cache.flights import Family, Flight
+from redis_toolkit.cache.freshness import Terms, jittered
 from redis_toolkit.cache.stamps import all_tokens, ensure
 from redis_toolkit.cache.watch import Watch, watch_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic, now
 from redis_toolkit.core.connections import Link, link, pack
+from redis_toolkit.core.scripts import run
 from redis_toolkit.exceptions import CodecError, StoreUnavailable
 from redis_toolkit.signals import cache_failed, cache_read
 
-__all__ = ["Loaded", "Question", "Reader", "Source", "ask", "report", "unreadable"]
+__all__ = ["Loaded", "Question", "Reader", "Source", "report", "unreadable"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 #: Stored in place of the columns' fingerprint for answers that are no rows.
 NO_COLUMNS: Final = b"\0" * 8
-_NOTHING: Final = object()
 
 
 class Source(NamedTuple):
@@ -70,12 +59,12 @@ class Loaded(NamedTuple):
 
 
 class Question:
-    """A cacheable question: where its answer lies, what it depends on, how to read it, how to load it."""
+    """A cacheable question: where its answer lies, what it depends on, for how long, how to read it, how to load it."""
 
-    __slots__ = ("fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "ttl")
+    __slots__ = ("fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "terms")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a record
-        self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], ttl: float,
+        self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], terms: Terms,
         fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
     ) -> None:  # fmt: skip
         self.kind = kind
@@ -83,10 +72,20 @@ class Question:
         self.key = key
         self.stamps = stamps
         self.tables = tables
-        self.ttl = ttl
+        self.terms = terms
         self.fingerprint = fingerprint
         self.read = read
         self.load = load
+
+    @property
+    def ttl(self) -> float:
+        """Seconds an answer may live."""
+        return self.terms.ttl or settings.CACHE_TTL
+
+    @property
+    def family(self) -> Family:
+        """What kind of load this is, as far as how long it takes can be expected to be alike."""
+        return self.kind, self.fingerprint, tuple(self.tables)
 
 
 class Reader:
@@ -141,27 +140,34 @@ class Reader:
         if known and not claim:
             return list(seen)  # type: ignore[arg-type]
         try:
-            made = ensure(self.link, () if known else stamps, ttl, claim)
+            made: list[Any] = ensure(self.link, () if known else stamps, ttl, claim)
         except StoreUnavailable as error:
             cache_failed.send_robust(sender=None, during="store", error=error)
             return None
         if flight is not None and claim:
-            flight.hear(made.pop())
+            head = made.pop()
+            flight.hear(made.pop(), head)
         if known:
             return list(seen)  # type: ignore[arg-type]
         return made if all_tokens(made) else None
 
-    def store(self, commands: list[bytes]) -> None:
-        """Send the SETs of new entries, in one round trip."""
-        if not commands:
-            return
+    def store(self, commands: list[bytes]) -> list[Any] | None:
+        """Send the SETs of new entries, in one round trip. The answers, or None, once reported, if there are none."""
         try:
-            self.link.ask_many(b"".join(commands), len(commands))
+            return run(self.link, commands)
         except StoreUnavailable as error:
             cache_failed.send_robust(sender=None, during="store", error=error)
+            return None
 
     def entry(
-        self, key: str, fingerprint: bytes, run: bytes, tokens: list[bytes], loaded: Loaded, ttl: float, took: float
+        self,
+        key: str,
+        fingerprint: bytes,
+        server_run: bytes,
+        tokens: list[bytes],
+        loaded: Loaded,
+        ttl: float,
+        took: float,
     ) -> list[bytes]:
         """The SETs of a new entry and its transcript; none, with a warning, for an answer that cannot be stored."""
         if loaded.error is not None:
@@ -171,70 +177,15 @@ class Reader:
         under = tokens if loaded.stamps is None else tokens[: loaded.stamps]
         if len(under) > MAX_STAMPS:
             return []
-        data = build(fingerprint, run, under, now() - took, took, loaded.payload)
-        if len(data) > settings.MAX_ENTRY_BYTES:
-            _log.warning("An answer of %s bytes was not cached (REDIS_TOOLKIT_MAX_ENTRY_BYTES).", len(data))
-            return []
         life = min(ttl, settings.NULL_TTL) if loaded.payload is None or loaded.brief else ttl
         # The dice need not be unpredictable: they only keep entries from expiring together.
         expires = jittered(life, settings.TTL_JITTER, random.random())  # noqa: S311
+        data = build(fingerprint, server_run, under, (now() - took, took, expires / 1000), loaded.payload)
+        if len(data) > settings.MAX_ENTRY_BYTES:
+            _log.warning("An answer of %s bytes was not cached (REDIS_TOOLKIT_MAX_ENTRY_BYTES).", len(data))
+            return []
         stored = [(key, data)] if loaded.transcript is None else [(key, data), loaded.transcript]
         return [pack(("SET", name, value, "PX", expires)) for name, value in stored]
-
-
-def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
-    """The answer to ``question`` from the cache, else from the database. ``refresh`` loads and stores in any case."""
-    began = monotonic()
-    reader = Reader(source)
-    seen = reader.fetch((question.key, *question.stamps)) if reader.may_ask(question.tables) else None
-    answer = _NOTHING if refresh else _answer(reader, question, seen)
-    flight = tokens = None
-    if answer is _NOTHING and seen is not None:
-        flight = Flight(question.key, None if refresh else seen[0])
-        tokens = reader.tokens(question.stamps, seen[1:], question.ttl, flight)
-        if flight.is_anothers and tokens is not None:
-            flight.wait(reader.link)
-            # Whatever came of it, this is a read like any other, that begins now.
-            seen = reader.fetch((question.key, *question.stamps))
-            answer, tokens = _answer(reader, question, seen), None
-            if answer is _NOTHING and seen is not None:
-                tokens = reader.tokens(question.stamps, seen[1:], question.ttl)
-    if answer is not _NOTHING:
-        report(question.kind, question.model, "hit", source, began)
-        return answer
-    if tokens is None:
-        answer = question.load().answer
-        report(question.kind, question.model, "bypass", source, began)
-        return answer
-    run = reader.link.run
-    started = monotonic()
-    loaded = question.load()
-    took = monotonic() - started
-    stored = reader.entry(question.key, question.fingerprint, run, tokens, loaded, question.ttl, took)
-    reader.store([*stored, *(flight.landed() if flight is not None else ())])
-    report(question.kind, question.model, "miss", source, began)
-    return loaded.answer
-
-
-def _answer(reader: Reader, question: Question, seen: list[bytes | None] | None) -> Any:
-    """What a valid entry says, or _NOTHING."""
-    body = None if seen is None else _open(reader, question, seen[0], seen[1:])
-    if body is not None:
-        try:
-            return question.read(body.payload)
-        except CodecError as error:
-            unreadable(question.model, error)
-    return _NOTHING
-
-
-def _open(reader: Reader, question: Question, entry: bytes | None, stamps: list[bytes | None]) -> Body | None:
-    if entry is None:
-        return None
-    try:
-        return open_entry(entry, question.fingerprint, reader.link.run, stamps)
-    except CodecError as error:
-        unreadable(question.model, error)
-        return None
 
 
 def unreadable(model: Any, error: Exception) -> None:

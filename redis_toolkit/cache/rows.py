@@ -9,10 +9,12 @@ from django.db.models import Field, Model, QuerySet
 from django.db.models.sql.query import Query
 
 from redis_toolkit.cache.answers import execute, pack_rows, read_rows
+from redis_toolkit.cache.asking import ask
 from redis_toolkit.cache.columns import plain_type, stored_field, value_named
 from redis_toolkit.cache.databases import logical_name
+from redis_toolkit.cache.freshness import Terms
 from redis_toolkit.cache.plans import Shape
-from redis_toolkit.cache.reading import Loaded, Question, Source, ask
+from redis_toolkit.cache.reading import Loaded, Question, Source
 from redis_toolkit.cache.tables import ANY, NEW, By, Table, tables, tables_with_key_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
@@ -148,7 +150,7 @@ class Rows:
         pk = parent.pk if parent.name in self._same_key else None
         return [ANY if pk is None else str(pk.name(found)) for found in values]
 
-    def get(self, asked: Mapping[str, Any], source: Source, ttl: float) -> Any:
+    def get(self, asked: Mapping[str, Any], source: Source, terms: Terms) -> Any:
         """The row that ``asked`` names, or ABSENT; None if Django must look at what is asked."""
         place = self.place(asked, source)
         if place is None:
@@ -173,7 +175,7 @@ class Rows:
             return Loaded(self.build(found, source)[0], payload, len(place.stamps) - 1, error)
 
         fingerprint = self.shape.codec.fingerprint
-        question = Question("get", self.model, place.key, place.stamps, self.tables, ttl, fingerprint, read, load)
+        question = Question("get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load)
         return ask(question, source)
 
     def build(self, found: Sequence[tuple[Any, ...]], source: Source) -> list[Any]:

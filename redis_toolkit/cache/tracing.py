@@ -10,6 +10,7 @@ from typing import Any, Final, Self, TypeVar, cast, overload
 from django.db.models import Model, QuerySet
 from django.db.models.sql.query import Query
 
+from redis_toolkit.cache.freshness import Terms
 from redis_toolkit.cache.traces import Asked, Call, Trace, root, values_of
 from redis_toolkit.cache.zones import follows_zone
 
@@ -40,7 +41,7 @@ class TracingQuerySet(QuerySet[M]):
     _deferred_filter: Any
     _defer_next_filter: bool
 
-    _cache_ttl: float | None = None
+    _cache_terms: Terms = Terms()
     _cache_mode: str = "use"
     _trace: Trace | None = None
     _asked: tuple[Any, ...] = ()
@@ -144,7 +145,7 @@ class TracingQuerySet(QuerySet[M]):
     def _clone(self) -> Self:
         with self.keeping_trace():
             clone: Self = super()._clone()  # type: ignore[misc]
-        clone._cache_mode, clone._cache_ttl = self._cache_mode, self._cache_ttl
+        clone._cache_mode, clone._cache_terms = self._cache_mode, self._cache_terms
         return clone
 
     def all(self) -> Self:

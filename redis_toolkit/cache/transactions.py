@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, looks, outbox
+from redis_toolkit.cache import debts, looks, outbox, recency
 from redis_toolkit.cache.changes import MOST_STAMPS
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
 from redis_toolkit.cache.status import is_open
@@ -65,6 +65,7 @@ class Transaction:
     def mark(self, watched: Tables, names: dict[str, set[str]]) -> None:
         """Mark the stamps ``names`` (by table) that are not marked yet; one round trip, or none."""
         self.tables.update(names)
+        recency.wrote(names)
         wanted: set[str] = set()
         for name, suffixes in names.items():
             if "" in suffixes:
@@ -122,6 +123,7 @@ class Transaction:
         """Take every mark off. The transaction must be over. Returns whether Redis was told."""
         stamps, self.stamps = self.stamps, set()
         self._coarse.clear()
+        recency.wrote(self.tables)
         if not stamps:
             return True
         told = False

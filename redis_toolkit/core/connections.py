@@ -24,7 +24,7 @@ from redis.retry import Retry
 from redis_toolkit.conf import settings
 from redis_toolkit.core.breaker import Breaker
 from redis_toolkit.core.lanes import Lane, Tally, pack
-from redis_toolkit.exceptions import BreakerOpen, Misconfigured, StoreUnavailable
+from redis_toolkit.exceptions import BreakerOpen, Misconfigured, OutcomeUnknown, StoreUnavailable
 
 __all__ = ["Link", "ScriptMissing", "link", "pack", "pool_of", "reset"]
 
@@ -83,15 +83,19 @@ class Link:
         """The answers to packed commands, joined, in one round trip.
 
         A connection that the server closed while it lay idle is replaced and the commands are sent again, once, if they
-        are ``idempotent``. Raises BreakerOpen, ScriptMissing, or StoreUnavailable with the cause chained.
+        are ``idempotent``. Raises BreakerOpen, ScriptMissing, or StoreUnavailable with the cause chained; if they
+        are not, OutcomeUnknown where they were sent and no answer came. After any other error one command did nothing.
         """
         local = self._local
         if self.breaker.is_open and not getattr(local, "preparing", False):
             raise BreakerOpen
         lane: Lane | None = getattr(local, "lane", None)
+        sent = False
         try:
             if lane is None or not idempotent:
-                answers = self._fresh(lane).exchange(commands, replies)
+                lane = self._fresh(lane)
+                sent = not idempotent
+                answers = lane.exchange(commands, replies)
             else:
                 try:
                     answers = lane.exchange(commands, replies)
@@ -104,7 +108,8 @@ class Link:
             self._drop()
             slow = isinstance(error, RedisTimeoutError | TimeoutError | BlockingIOError)
             self.breaker.failed(timed_out=slow, error=error)
-            raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) did not answer: {error}") from error
+            kind = OutcomeUnknown if sent else StoreUnavailable
+            raise kind(f"Redis ({self.alias!r} in CACHES) did not answer: {error}") from error
         except BaseException:
             # An interrupted exchange leaves answers behind that the next command would take for its own.
             self._drop()

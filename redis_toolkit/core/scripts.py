@@ -1,11 +1,12 @@
 """Lua by name: ``redis_toolkit/lua/<name>.lua``, run by its hash, loaded again where a server has lost it.
 
-Every script here takes one key, so that any of them can be pipelined with any other and runs on a Cluster unchanged,
-and may run twice without harm.
+Every script here takes one key, or keys of one hash tag, so that any of them can be pipelined with any other and runs
+on a Cluster unchanged. Each may run twice without harm, unless its header says that it must not (``cache_gather``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha1
 from importlib.resources import files
@@ -37,19 +38,26 @@ class Script:
 
     def call(self, key: str, *args: str | bytes | int) -> bytes:
         """The packed EVALSHA of this script on ``key``."""
-        return pack(("EVALSHA", self.sha, 1, key, *args))
+        return self.call_on((key,), *args)
+
+    def call_on(self, keys: Sequence[str], *args: str | bytes | int) -> bytes:
+        """The packed EVALSHA of this script on several keys of one hash tag."""
+        return pack(("EVALSHA", self.sha, len(keys), *keys, *args))
 
 
-def run(link: Link, calls: list[bytes]) -> list[Any]:
-    """The answers to ``calls`` in one round trip; three, once, on a server that does not have the scripts yet."""
+def run(link: Link, calls: list[bytes], *, idempotent: bool = True) -> list[Any]:
+    """The answers to ``calls`` in one round trip; three, once, on a server that does not have the scripts yet.
+
+    ``idempotent``: whether they may be sent again on a new connection. Raises what :meth:`Link.ask_many` does.
+    """
     if not calls:
         return []
     data = b"".join(calls)
     try:
-        return link.ask_many(data, len(calls))
+        return link.ask_many(data, len(calls), idempotent=idempotent)
     except ScriptMissing:
         load(link)
-        return link.ask_many(data, len(calls))
+        return link.ask_many(data, len(calls), idempotent=idempotent)
 
 
 def load(link: Link) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.db.models import Model
 
-from redis_toolkit.cache import bulk, changes, debts, outbox, reading, stamps, transactions, watch
+from redis_toolkit.cache import bulk, changes, debts, finding, outbox, stamps, transactions, watch
+from redis_toolkit.cache.behind import ledger as write_behind_ledger
+from redis_toolkit.cache.behind import merging
 from redis_toolkit.cache.reading import Reader
 from redis_toolkit.core.connections import Link, pack
 from redis_toolkit.core.lanes import Lane
@@ -42,7 +44,7 @@ def missing_rows(patch: Patch) -> None:
 
 def stamps_first(patch: Patch) -> None:
     """Stamps are read when the entry is stored, not before the database is read."""
-    patch.setattr(reading, "Reader", LateReader)
+    patch.setattr(finding, "Reader", LateReader)
     patch.setattr(bulk, "Reader", LateReader)
 
 
@@ -87,11 +89,30 @@ def outage_kept(patch: Patch) -> None:
     patch.setattr(debts, "owe", lambda *_: None)
 
 
+def ledger(patch: Patch) -> None:
+    """Nobody writes down which batch is applied."""
+    patch.setattr(write_behind_ledger, "write", lambda *_: None)
+
+
+def turns(patch: Patch) -> None:
+    """Flushers look into the ledger without a lock."""
+
+    def lock(alias: str, counter: str, *, wait: bool) -> str:
+        return next(iter(write_behind_ledger.rows_in(alias).filter(pk=counter).values_list("batch", flat=True)), "")
+
+    patch.setattr(write_behind_ledger, "lock", lock)
+
+
+def two_ids(patch: Patch) -> None:
+    """Who reads value and what waits does not ask whether a batch went from the one to the other meanwhile."""
+    patch.setattr(merging, "_agree", lambda *_: True)
+
+
 RULES: dict[str, Callable[[Patch], None]] = {
     rule.__name__: rule
     for rule in (
         marks, row_lock, old_values, missing_rows, stamps_first, lost_marks, own_writes, snapshots, lingering, server_run,
-        outage_kept,
+        outage_kept, ledger, turns, two_ids,
     )
 }  # fmt: skip
 

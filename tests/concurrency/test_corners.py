@@ -103,8 +103,10 @@ def heard() -> Iterator[list[str]]:
 
 @pytest.fixture
 def entries(redis_client: redis.Redis) -> Callable[[], list[bytes]]:
-    """The keys of what is remembered: all but the stamps."""
-    return lambda: [key for key in redis_client.scan_iter("rt:*", count=10_000) if not key.startswith(b"rt:s:")]
+    """The keys of what is remembered: all but stamps and claims."""
+    return lambda: [
+        key for key in redis_client.scan_iter("rt:*", count=10_000) if not key.startswith((b"rt:s:", b"rt:w:"))
+    ]
 
 
 #: How marks get lost under their writer: the life they are given, and what happens to them.

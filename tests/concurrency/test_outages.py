@@ -84,7 +84,7 @@ def test_a_server_that_comes_back_with_an_old_file(
     valkey.kill()
     valkey.start()
     trust.forget()
-    assert len(redis_client.keys("rt:*")) == 3
+    assert len(redis_client.keys("rt:[qs]:*")) == 3
     assert int(timetable.group(1) != ["new"]) == stale
 
 

@@ -10,6 +10,7 @@ from django.db.models import Manager
 from django.db.models.signals import class_prepared
 
 from redis_toolkit.cache import CacheManager
+from redis_toolkit.cache.freshness import Terms
 from tests.django_suite.twice import TwiceManager, TwiceQuerySet
 
 __all__ = ["replace_managers"]
@@ -39,7 +40,7 @@ def _like(manager: Any) -> Any:
     twin = copy.copy(manager)
     kind: Any = type(manager)
     twin.__class__ = _cached_class(kind)
-    twin.ttl, twin.by = None, ()
+    twin.terms, twin.by = Terms(), ()
     return twin
 
 

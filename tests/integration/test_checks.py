@@ -20,15 +20,16 @@ from django.db import connections, models, router
 from django.test.utils import isolate_apps
 
 from redis_toolkit import checks
-from redis_toolkit.cache import CacheManager, outbox, tables
+from redis_toolkit.cache import CacheManager, WriteBehind, outbox, tables
+from redis_toolkit.cache.behind import counters, ledger
 from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
 from redis_toolkit.conf import Settings
-from tests.app.models import Cafe, Lesson, Season
+from tests.app.models import Cafe, Chair, Lesson, Page, Post, Season
 
 ROOT = Path(__file__).parents[2]
 IDS = [
-    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "W001", "W002", "W003",
-    "W004", "W005", "W006", "W007", "W008",
+    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E030", "E031",
+    "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
 ]  # fmt: skip
 
 
@@ -118,7 +119,8 @@ def test_e001(ours, settings, name, hint):
 
 IMPOSSIBLE: dict[str, list[Any]] = {
     "ALIAS": ["", None, 1], "PREFIX": ["", b"rt", None], "ENABLED": [1, "yes", None], "CACHE_TTL": [0, -1, "60", True],
-    "NULL_TTL": [0, None], "TTL_JITTER": [-0.1, 0.91, 1, True], "MARK_TTL": [0, "1"], "REPLICA_LAG": [-1, None, True],
+    "NULL_TTL": [0, None], "TTL_JITTER": [-0.1, 0.91, 1, True], "SINGLE_FLIGHT": [0, None],
+    "FLIGHT_WAIT": [0, None], "EARLY_EXPIRY": [-1, None], "MARK_TTL": [0, "1"], "REPLICA_LAG": [-1, None, True],
     "TENANT": ["", 1], "WATCH": ["app.Lesson", [1], None], "MAX_ENTRY_BYTES": [0, 1.5, None],
     "COMPRESS_ABOVE": [0, 1.5, "1"], "CONNECT_TIMEOUT": [0, None], "READ_TIMEOUT": [0, None],
     "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],
@@ -498,6 +500,67 @@ def test_w008(ours):
     assert found.hint.startswith("Make the manager a CacheManager; name a table that is no database view in")
     assert check_models([apps.get_app_config("app")]) == [found]
     assert check_models([apps.get_app_config("redis_toolkit")]) == []
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """What a test declares to be counted is gone after it."""
+    monkeypatch.setattr(counters, "_declared", {})
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "kind", "message"),
+    [
+        (Page, "clicks", "sum", "app.Page has no field 'clicks'."),
+        (Page, "section", "sum", "app.Page.section does not hold whole numbers or decimals"),
+        (Page, "id", "sum", "app.Page.id does not hold whole numbers or decimals"),
+        (Page, "views", "latest", "app.Page.views does not hold dates with times"),
+        (Page, "views", "most", "app.Page.views: 'most' is no kind; there are 'sum', 'latest'."),
+        (Post, "views", "sum", "app.Post.views lies in the table of app.Page: declare it for that model."),
+    ],
+)
+def test_e030(counting, model, field, kind, message):
+    """A counter of a field that is not there, or of no such kind."""
+    WriteBehind(model, field, kind=kind)
+    (found,) = [each for each in check_models(None) if each.id == "redis_toolkit.E030"]
+    assert (found.msg.startswith(message), found.obj) == (True, model)
+
+
+def test_e031(counting):
+    """A counter of rows with a composite key."""
+    WriteBehind(Chair, "hall")
+    assert [each.id for each in check_models(None)] == ["redis_toolkit.W008", "redis_toolkit.E031"]
+
+
+def test_w030(counting, valkey, redis_client):
+    """A server that may evict what is gathered."""
+    WriteBehind(Page, "views")
+    redis_client.config_set("appendonly", "yes")
+    assert check_server(None) == []
+    redis_client.config_set("maxmemory-policy", "allkeys-lru")
+    (found,) = check_server(None)
+    assert (found.id, "noeviction" in found.hint) == ("redis_toolkit.W030", True)
+
+
+def test_w031(counting, valkey, redis_client):
+    """A server that forgets at a restart what is gathered; nobody minds where nothing is."""
+    assert check_server(None) == []
+    WriteBehind(Page, "views")
+    (found,) = check_server(None)
+    assert (found.id, "appendonly yes" in found.hint) == ("redis_toolkit.W031", True)
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_w032(counting, monkeypatch):
+    """A database without the ledger, where something is to be flushed to."""
+    WriteBehind(Page, "views")
+    assert check_databases(None, databases=["default", "postgres"]) == []
+    monkeypatch.setattr(ledger, "TABLE", "nobody_made_it")
+    (found,) = check_databases(None, databases=["default", "postgres"])
+    assert (found.id, found.msg) == (
+        "redis_toolkit.W032",
+        "The database 'default' has no ledger, so no WriteBehind can be flushed to it.",
+    )
 
 
 def test_ids_are_unique_and_documented():

@@ -47,6 +47,7 @@ from tests.app.models.school import (
     Teacher,
     Unwatched,
 )
+from tests.app.models.tallies import Page, Post, Visitor
 
 __all__ = [
     "Album",
@@ -79,10 +80,12 @@ __all__ = [
     "Membership",
     "Naming",
     "Owner",
+    "Page",
     "Permit",
     "Pet",
     "Place",
     "Poem",
+    "Post",
     "Room",
     "Season",
     "Seat",
@@ -104,6 +107,7 @@ __all__ = [
     "Town",
     "Trade",
     "Unwatched",
+    "Visitor",
     "Wagon",
     "Wallet",
     "Ware",

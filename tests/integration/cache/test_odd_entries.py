@@ -55,14 +55,14 @@ def entry(read: Callable[[], Any], request: pytest.FixtureRequest, redis_client:
 
 
 def head_of(value: bytes) -> int:
-    return COUNT_AT + 1 + 9 * value[COUNT_AT] + 12
+    return COUNT_AT + 1 + 9 * value[COUNT_AT] + 16
 
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "random bytes": lambda _: bytes(range(256)),
     "nothing": lambda _: b"",
     "a letter": lambda _: b"x",
-    "another layout": lambda value: b"\x02" + value[1:],
+    "another layout": lambda value: b"\x03" + value[1:],
     "its head cut": lambda value: value[:12],
     "a payload that is no message": lambda value: value[: head_of(value)] + b"\xc1\xc1",
     "a compressed payload that is none": lambda value: value[:1] + b"\x01" + value[2 : head_of(value)] + b"\xc1\xc1",

@@ -178,7 +178,7 @@ def test_pickled_querysets(school, cost):
         thawed = pickle.loads(pickle.dumps(queryset))
         assert [row.pk for row in thawed] == [row.pk for row in rows]
         narrowed = thawed.filter(period__lt=4)
-    assert (it.queries, narrowed._cache_ttl, type(narrowed)) == (0, 9, LessonQuerySet)
+    assert (it.queries, narrowed._cache_terms.ttl, type(narrowed)) == (0, 9, LessonQuerySet)
     assert list(narrowed) == rows[:2]
     again = Lesson.cached.db_manager(school.alias).all()
     again.query = pickle.loads(pickle.dumps(queryset.query))

@@ -17,7 +17,7 @@ from tests.app.models import Event, Lesson
 
 ENTRIES, STAMPS = "rt:[qrf]:*", "rt:s:*"
 #: Where the payload begins, less the tokens: layout, flags, fingerprint, run, number, times.
-HEAD = 1 + 1 + 8 + 8 + 1 + 8 + 4
+HEAD = 1 + 1 + 8 + 8 + 1 + 8 + 4 + 4
 
 
 @cached(depends_on=[Lesson])

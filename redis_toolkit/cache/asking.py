@@ -1,0 +1,214 @@
+"""Cache-aside reading: how an answer comes from Redis, or from the database and into Redis.
+
+1. One MGET: the entry and the stamps it depends on. The entry is valid: a hit.
+2. A stamp is marked: a writer is at work. The database answers and nothing is stored.
+3. Missing stamps are made and all are read *before* the database is.
+4. The database is read, and the entry stored under the stamps of step 3.
+
+The race that step 3 wins: 1. a reader reads the old row  2. a writer marks, commits, unmarks  3. the reader stores the
+old row. Its entry carries the token from before the mark, so it is born dead.
+
+Many who miss at once wait for one: threads as ``loads.py`` has it, processes as ``flights.py`` has it. What is past its
+``fresh`` is given and made anew behind the reader's back (``refreshing.py``); so is what a write has ended, for as long
+as ``stale`` allows (``recency.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+from redis_toolkit.cache.finding import NOTHING, Finding
+from redis_toolkit.cache.flights import Flight, learn
+from redis_toolkit.cache.loads import Load, join_or_begin, within
+from redis_toolkit.cache.reading import Loaded, Question, Source, unreadable
+from redis_toolkit.cache.status import is_open
+from redis_toolkit.conf import settings
+from redis_toolkit.core.clock import monotonic
+from redis_toolkit.core.connections import pack
+from redis_toolkit.exceptions import CodecError
+
+__all__ = ["LOAD", "Asking", "ask"]
+
+#: What :meth:`Asking.steps` yields when it is time to load. It is sent what was loaded.
+LOAD: Final = object()
+
+Need = Any  # LOAD, or a callable to call because it waits
+Steps = Generator[Need, Any, Any]
+
+
+def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
+    """The answer to ``question`` from the cache, else from the database. ``refresh`` loads and stores in any case."""
+    asking = Asking(question, source, refresh=refresh)
+    answer = asking.look()
+    return _drive(asking) if answer is NOTHING else answer
+
+
+def _drive(asking: Asking) -> Any:
+    """Take the steps in this thread."""
+    steps = asking.steps()
+    load = asking.question.load
+    try:
+        need = next(steps)
+        while True:
+            try:
+                given = load() if need is LOAD else need()
+            except BaseException as error:  # noqa: BLE001 - it goes on from inside the step
+                need = steps.throw(error)
+            else:
+                need = steps.send(given)
+    except StopIteration as end:
+        return end.value
+
+
+class Asking(Finding):
+    """One read: :meth:`look`, and take the :meth:`steps` if there was nothing."""
+
+    __slots__ = ()
+
+    def steps(self) -> Steps:
+        """What is left to do, to be taken where it may: ``yield`` asks for a load, or to call what waits."""
+        until = self._began + settings.FLIGHT_WAIT
+        while True:
+            flies = self._flies(until)
+            if not flies or self._held or self._ahead:
+                answer = yield from self._load(None, until if flies else None)
+                return answer
+            place = self.question.key, self.source.read
+            load, is_ours = join_or_begin(place, None if self._seen is None else self._seen[1:])
+            if not is_ours:
+                answer = yield from self._join(load, until)
+            else:
+                try:
+                    answer = yield from self._load(load, until)
+                except BaseException:
+                    load.failed = True
+                    raise
+                finally:
+                    load.end()
+            if answer is NOTHING and not is_ours:
+                answer = self.look()
+            if answer is not NOTHING:
+                return answer
+
+    def _flies(self, until: float) -> bool:
+        """Whether this read may wait for another's load, or others for its own.
+
+        1. a reader in a transaction waits for a load  2. that waits for a lock the transaction holds. So who is in a
+        transaction waits for nobody; nor is what it reads, which may be uncommitted, anybody else's.
+        """
+        if not settings.SINGLE_FLIGHT or not settings.ENABLED or self._refresh or self._alone:
+            return False
+        return monotonic() < until and not is_open(self.reader.connection)
+
+    def _join(self, load: Load, until: float) -> Steps:
+        """Wait for another thread's load. Its answer, or NOTHING."""
+        yield partial(load.wait, until)
+        if load.serves(self._began):
+            try:
+                answer = self.question.read(load.payload)
+            except CodecError as error:
+                unreadable(self.question.model, error)
+            else:
+                self._report("shared")
+                return answer
+        # Where loads fail each finds out for itself, none after the other.
+        self._alone = load.failed
+        return NOTHING
+
+    def _load(self, load: Load | None, until: float | None) -> Steps:
+        """Load the answer and store it; NOTHING if somebody else has loaded it, or is loading it, meanwhile.
+
+        ``until``: till when it may be waited for another process; None: not at all.
+        """
+        question, reader, seen = self.question, self.reader, self._seen
+        flight = tokens = None
+        if seen is not None:
+            if until is not None:
+                flight = Flight(question.key, seen[0], question.family, len(question.stamps))
+            tokens = reader.tokens(question.stamps, seen[1:], question.ttl, flight)
+        if tokens is None:
+            if flight is not None:
+                flight.give_up(reader.link)
+            answer = yield from self._bypass(load)
+            return answer
+        if flight is not None and flight.is_anothers:
+            if not self._held and not self._ahead and until is not None:
+                yield partial(flight.wait, reader.link, until)
+            return self._look_again(load)
+        if flight is not None and flight.has_landed(question.fingerprint, reader.link.run, tokens):
+            flight.give_up(reader.link)
+            return self._look_again(load)
+        answer = yield from self._fill(load, flight, tokens)
+        return answer
+
+    def _look_again(self, load: Load | None) -> Any:
+        """What somebody else has stored, for all threads that wait for this one."""
+        if self._held:
+            self._report("hit")
+            return self._held[0]
+        if load is None:
+            return NOTHING if self._ahead else self.look()
+        load.seal()
+        answer = self.look()
+        if self._payload is not NOTHING:
+            load.land(self._payload, verified=True)
+        return answer
+
+    def _bypass(self, load: Load | None) -> Steps:
+        """Load without storing."""
+        if self._ahead:
+            return NOTHING
+        if self._held:
+            self._report("hit")
+            return self._held[0]
+        with self._loading(load):
+            loaded: Loaded = yield LOAD
+        if load is not None and loaded.error is None:
+            load.land(loaded.payload, verified=False)
+        self._report("bypass")
+        return loaded.answer
+
+    def _fill(self, load: Load | None, flight: Flight | None, tokens: list[bytes]) -> Steps:
+        """Load under ``tokens`` and store."""
+        question, reader = self.question, self.reader
+        if load is not None:
+            load.tokens = tokens
+        server_run = reader.link.run
+        try:
+            with self._loading(load):
+                started = monotonic()
+                loaded: Loaded = yield LOAD
+                took = monotonic() - started
+        except BaseException:
+            if flight is not None:
+                flight.give_up(reader.link)
+            raise
+        learn(question.family, took)
+        commands = reader.entry(question.key, question.fingerprint, server_run, tokens, loaded, question.ttl, took)
+        commands += flight.landed() if flight is not None else []
+        followers = load.seal() if load is not None else 0
+        if followers and loaded.error is None:
+            # Found standing after the last of them has come, so it is as if each had looked for itself.
+            commands.append(pack(("MGET", *question.stamps)))
+        stored = reader.store(commands)
+        if load is not None and loaded.error is None:
+            stand = stored[-1] if followers and stored is not None and reader.link.run == server_run else ()
+            under = len(tokens) if loaded.stamps is None else loaded.stamps
+            load.land(loaded.payload, verified=bool(stand) and list(stand[:under]) == tokens[:under])
+        self._report("refresh" if self._ahead else "miss")
+        return loaded.answer
+
+    @contextmanager
+    def _loading(self, load: Load | None) -> Iterator[None]:
+        with within():
+            if load is not None:
+                load.run()
+            yield
+
+    def _refresh_ahead(self) -> None:
+        asking = Asking(self.question, self.source, ahead=True)
+        if asking.look() is NOTHING:
+            _drive(asking)

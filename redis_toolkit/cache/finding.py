@@ -1,0 +1,111 @@
+"""What the cache has to say to a question: a valid answer, one past its freshness, one that a write has ended."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+from redis_toolkit.cache import recency, refreshing
+from redis_toolkit.cache.entries import Body, is_of_run, open_entry, peek
+from redis_toolkit.cache.freshness import is_early
+from redis_toolkit.cache.reading import Question, Reader, Source, report, unreadable
+from redis_toolkit.conf import settings
+from redis_toolkit.core.clock import monotonic, now
+from redis_toolkit.exceptions import CodecError
+
+__all__ = ["NOTHING", "Finding"]
+
+#: There is no answer (yet).
+NOTHING: Final = object()
+
+
+class Finding:
+    """What the cache has to say to one question."""
+
+    __slots__ = ("_ahead", "_alone", "_began", "_held", "_payload", "_refresh", "_seen", "question", "reader", "source")
+
+    def __init__(self, question: Question, source: Source, *, refresh: bool = False, ahead: bool = False) -> None:
+        self._began = monotonic()
+        self.question = question
+        self.source = source
+        self.reader = Reader(source)
+        self._refresh = refresh
+        #: Nobody waits for the answer: it is only to be renewed, if that is due.
+        self._ahead = ahead
+        self._alone = False
+        #: What can be given if somebody else is renewing it, in a tuple.
+        self._held: tuple[Any, ...] = ()
+        self._seen: list[bytes | None] | None = None
+        self._payload: Any = NOTHING
+
+    # Looking
+
+    def look(self) -> Any:
+        """The answer if the cache may give one, NOTHING otherwise; one round trip."""
+        question, reader = self.question, self.reader
+        self._held, self._payload, self._seen = (), NOTHING, None
+        if not reader.may_ask(question.tables):
+            return NOTHING
+        at = monotonic()
+        seen = self._seen = reader.fetch((question.key, *question.stamps))
+        if seen is None or seen[0] is None or self._refresh:
+            return NOTHING
+        try:
+            body = open_entry(seen[0], question.fingerprint, reader.link.run, seen[1:])
+            if body is None:
+                return self._stale(seen[0]) if question.terms.stale else NOTHING
+            answer = question.read(body.payload)
+        except CodecError as error:
+            unreadable(question.model, error)
+            return NOTHING
+        self._payload = body.payload
+        if question.terms.stale:
+            recency.saw(question.key, at)
+        if not self._is_due(body):
+            self._report("hit")
+            return answer
+        return NOTHING if self._ahead else self._renewed(answer, "hit", in_background=question.terms.fresh is not None)
+
+    def _is_due(self, body: Body) -> bool:
+        """Whether a valid answer is to be made anew."""
+        # By the wall clocks of two hosts: where they differ that is early or late, no more.
+        age = now() - body.built
+        fresh = self.question.terms.fresh
+        if fresh is not None:
+            return age > fresh
+        beta = settings.EARLY_EXPIRY
+        # The dice need not be unpredictable.
+        return beta > 0 and is_early(body.took + body.life - age, body.took, beta, random.random())  # noqa: S311
+
+    def _stale(self, entry: bytes) -> Any:
+        """What a dead entry says, where that may be given for a while yet."""
+        question = self.question
+        if self._ahead or not is_of_run(entry, self.reader.link.run):
+            return NOTHING
+        if not recency.is_within(question.key, question.terms.stale, question.tables):
+            return NOTHING
+        body = peek(entry, question.fingerprint)
+        if body is None:
+            return NOTHING
+        answer = question.read(body.payload)
+        if self._seen is not None and any(value is not None and value[:1] != b"t" for value in self._seen[1:]):
+            # A writer is at work: what is loaded now could not be stored.
+            self._report("stale")
+            return answer
+        return self._renewed(answer, "stale", in_background=True)
+
+    def _renewed(self, answer: Any, outcome: str, *, in_background: bool) -> Any:
+        """``answer``, once somebody will renew it; NOTHING if that is the caller's to do, who holds it meanwhile."""
+        can = in_background and refreshing.is_possible(self.source.read)
+        if can and refreshing.later(self.question.key, self._refresh_ahead):
+            self._report(outcome)
+            return answer
+        self._held = (answer,)
+        return NOTHING
+
+    def _refresh_ahead(self) -> None:
+        """Renew the answer, in another thread, if that is still due and nobody else is at it."""
+        raise NotImplementedError
+
+    def _report(self, outcome: str) -> None:
+        report(self.question.kind, self.question.model, outcome, self.source, self._began)
