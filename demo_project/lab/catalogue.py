@@ -59,7 +59,7 @@ _ALL = (
         figures=(
             Figure("readers", "Readers"),
             Figure("questions", "Questions to the database"),
-            Figure("hits", "Answered from the cache"),
+            Figure("spared", "Answered without asking the database"),
             Figure("median", "Half of the readers waited at most", "ms"),
             Figure("longest", "The slowest reader waited", "ms"),
         ),
@@ -80,7 +80,7 @@ _ALL = (
         figures=(
             Figure("lookups", "Lookups"),
             Figure("questions", "Questions to the database"),
-            Figure("hits", "Answered from the cache"),
+            Figure("spared", "Answered without asking the database"),
             Figure("found", "Lessons found that do not exist"),
             Figure("median", "Half of the lookups took at most", "ms"),
             Figure("seconds", "All of it took", "s"),
@@ -123,7 +123,7 @@ _ALL = (
             Figure("reads", "Reads answered in eight seconds"),
             Figure("hung", "Of these, in the second and a half in which Redis hung"),
             Figure("wrong", "Answers missing or wrong"),
-            Figure("hits", "Answered from the cache"),
+            Figure("spared", "Answered without asking the database"),
             Figure("median", "Half of the readers waited at most", "ms"),
             Figure("longest", "The longest wait", "ms"),
         ),

@@ -18,7 +18,12 @@ TOP = 16
 FOOT = 44  # for the words below the horizontal axis
 
 #: What the colours mean, by the names that the style sheet knows.
-LEGEND = {"hit": "answered from the cache", "miss": "asked the database", "open": "breaker open", "away": "Redis away"}
+LEGEND = {
+    "spared": "answered without the database",
+    "asked": "asked the database",
+    "open": "breaker open",
+    "away": "Redis away",
+}
 
 
 @dataclass(frozen=True)
@@ -129,10 +134,10 @@ def _waits(series: Any, both: list[Any]) -> Chart:
     panel.axis("ms")
     waits = series["waits"]
     width = (RIGHT - LEFT) / len(waits)
-    for number, (wait, outcome) in enumerate(waits):
+    for number, (wait, asked) in enumerate(waits):
         left = LEFT + number * width
         right = left + width * (0.84 if width > 3 else 1)
-        chart.bar(left, panel.y(wait), right, panel.bottom, "hit" if outcome == "hit" else "miss")
+        chart.bar(left, panel.y(wait), right, panel.bottom, "asked" if asked else "spared")
     chart.word(LEFT, panel.bottom + 18, "quickest", "start")
     chart.word(RIGHT, panel.bottom + 18, f"slowest of {len(waits):,} readers", "end")
     return chart
@@ -146,8 +151,8 @@ def _asked(series: Any, both: list[Any]) -> Chart:
     panel.axis("questions")
     x = Across(0, lookups)
     line = [(x(lookup), panel.y(asked)) for lookup, asked in points]
-    chart.line([*line, (line[-1][0], panel.bottom), (LEFT, panel.bottom)], "miss area")
-    chart.line(line, "miss")
+    chart.line([*line, (line[-1][0], panel.bottom), (LEFT, panel.bottom)], "asked area")
+    chart.line(line, "asked")
     step = nice_step(lookups, 4)
     for number in range(floor(lookups / step) + 1):
         chart.word(x(number * step), panel.bottom + 18, f"{number * step:,.10g}")
@@ -172,7 +177,7 @@ def _outage(series: Any, both: list[Any]) -> Chart:
     chart = Chart(height=360)
     end = max(series["phases"][-1], *(each["columns"][-1]["at"] for each in both))
     x = Across(0, end)
-    answers = Panel(chart, 34, 170, _top(c["hits"] + c["others"] for each in both for c in each["columns"]))
+    answers = Panel(chart, 34, 170, _top(c["spared"] + c["asked"] for each in both for c in each["columns"]))
     waits = Panel(chart, 222, chart.height - FOOT, _top(c["longest"] for each in both for c in each["columns"]))
     hangs, gone, back, _over = series["phases"]
     chart.bar(x(hangs), 16, x(back), waits.bottom, "away")
@@ -182,11 +187,11 @@ def _outage(series: Any, both: list[Any]) -> Chart:
     waits.axis("longest wait, ms", 3)
     for column in series["columns"]:
         left, right = x(column["at"]) + 0.4, x(column["at"] + 0.1) - 0.4
-        if column["hits"]:
-            chart.bar(left, answers.y(column["hits"]), right, answers.bottom, "hit")
-        if column["others"]:
-            level = answers.y(column["hits"])
-            chart.bar(left, answers.y(column["hits"] + column["others"]), right, level, "miss")
+        if column["spared"]:
+            chart.bar(left, answers.y(column["spared"]), right, answers.bottom, "spared")
+        if column["asked"]:
+            level = answers.y(column["spared"])
+            chart.bar(left, answers.y(column["spared"] + column["asked"]), right, level, "asked")
         chart.bar(left, waits.y(column["longest"]), right, waits.bottom, "wait")
     for opened, closed in _spells(series["breaker"], end):
         chart.bar(x(opened), 182, x(closed), 190, "open")

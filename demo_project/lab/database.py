@@ -30,6 +30,13 @@ class SlowDatabase:
         self._may_answer = may_answer
         self._free = threading.Semaphore(at_once)
         self._counting = threading.Lock()
+        self._here = threading.local()
+
+    @property
+    def asked_here(self) -> int:
+        """How many questions this thread has asked."""
+        asked: int = getattr(self._here, "asked", 0)
+        return asked
 
     def install(self) -> None:
         connection_created.connect(self._slow_down, weak=False)
@@ -45,6 +52,7 @@ class SlowDatabase:
             return execute(sql, *args)
         with self._counting:
             self.questions += 1
+        self._here.asked = self.asked_here + 1
         deadline = perf_counter() + PATIENCE
         while not self._may_answer() and perf_counter() < deadline:
             pause(0.001)

@@ -43,13 +43,13 @@ def play(*, defended: bool, size: int, tell: Tell) -> Outcome:
             tell(0.2)
             parts = readers.answers()
     samples = sorted(Sample(*each) for part in parts for each in part["samples"])
-    asked = list(accumulate(each.outcome != "hit" for each in samples))
+    asked = list(accumulate(each.asked for each in samples))
     step = max(1, len(samples) // POINTS)
     return Outcome(
         figures={
             "lookups": len(samples),
             "questions": sum(part["questions"] for part in parts),
-            "hits": sum(each.outcome == "hit" for each in samples),
+            "spared": sum(not each.asked for each in samples),
             "found": sum(part["found"] for part in parts),
             "median": 1000 * quantile([each.took for each in samples], 0.5),
             "seconds": max(each.began + each.took for each in samples),
@@ -75,7 +75,7 @@ def read(seat: Seat, *, size: int) -> dict[str, Any]:
         before.append(database.questions)
         seat.meet()
         origin = perf_counter()
-        return [take(partial(_look_up, pk, found), origin) for pk in mine]
+        return [take(partial(_look_up, pk, found), origin, database) for pk in mine]
 
     samples = [sample for taken in seat.each(reader) for sample in taken]
     return {"samples": samples, "questions": database.questions - before[0], "found": len(found)}

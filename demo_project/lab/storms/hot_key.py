@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from time import perf_counter
 from typing import Any
 
@@ -43,18 +42,17 @@ def play(*, defended: bool, size: int, tell: Tell) -> Outcome:
             tell(0.2)
             parts = readers.answers()
     taken = [Sample(*each) for part in parts for each in part["samples"]]
-    waits = sorted((each.took, each.outcome) for each in taken)
-    outcomes = Counter(each.outcome for each in taken)
+    waits = sorted((each.took, each.asked) for each in taken)
     milliseconds = [1000 * took for took, _ in waits]
     return Outcome(
         figures={
             "readers": len(taken),
             "questions": sum(part["questions"] for part in parts),
-            "hits": outcomes["hit"],
+            "spared": sum(not each.asked for each in taken),
             "median": quantile(milliseconds, 0.5),
             "longest": milliseconds[-1],
         },
-        series={"waits": [[round(1000 * took, 2), outcome] for took, outcome in waits]},
+        series={"waits": [[round(1000 * took, 2), asked] for took, asked in waits]},
     )
 
 
@@ -85,7 +83,7 @@ def read(seat: Seat) -> dict[str, Any]:
         raging.set()
         pause_until(expired)
         seat.meet()
-        return take(hot, perf_counter())
+        return take(hot, perf_counter(), database)
 
     samples = seat.each(reader)
     return {"samples": samples, "questions": database.questions - before[0]}

@@ -69,11 +69,11 @@ def _questions() -> Iterator[object]:
 
 
 def _expiries(address: str) -> list[float]:
-    """Seconds until each entry expires. What lives longer than any entry may is a stamp."""
+    """Seconds until each entry expires. What lives longer than an entry may is a stamp; what is nearly over, a claim."""
     with redis.Redis.from_url(address) as client:
         keys = list(client.scan_iter(count=1000))
         pipeline = client.pipeline(transaction=False)
         for key in keys:
             pipeline.pttl(key)
         lives = [life / 1000 for life in pipeline.execute()]
-    return [life for life in lives if 0 <= life <= LIFE]
+    return [life for life in lives if LIFE / 2 <= life <= LIFE]

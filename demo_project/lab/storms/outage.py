@@ -71,7 +71,7 @@ def read(seat: Seat) -> dict[str, Any]:
             if perf_counter() - origin > PHASES[-1]:
                 break
             found: list[Lesson] = []
-            taken.append(take(partial(_read_week, room, found), origin))
+            taken.append(take(partial(_read_week, room, found), origin, database))
             if found != truth[room.pk]:
                 wrong.append(room.pk)
             pause(PAUSE)
@@ -98,7 +98,7 @@ def _outcome(samples: list[Sample], parts: list[dict[str, Any]]) -> Outcome:
         figures={
             "reads": len(samples),
             "wrong": sum(part["wrong"] for part in parts),
-            "hits": sum(each.outcome == "hit" for each in samples),
+            "spared": sum(not each.asked for each in samples),
             "hung": len(hung),
             "median": 1000 * quantile([each.took for each in samples], 0.5),
             "longest": 1000 * max((each.took for each in samples), default=0.0),
@@ -107,8 +107,8 @@ def _outcome(samples: list[Sample], parts: list[dict[str, Any]]) -> Outcome:
             "columns": [
                 {
                     "at": round(column * STEP, 3),
-                    "hits": sum(each.outcome == "hit" for each in taken),
-                    "others": sum(each.outcome != "hit" for each in taken),
+                    "spared": sum(not each.asked for each in taken),
+                    "asked": sum(each.asked for each in taken),
                     "longest": round(1000 * max(each.took for each in taken), 2),
                 }
                 for column, taken in sorted(columns.items())

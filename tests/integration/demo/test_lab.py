@@ -23,15 +23,15 @@ PATIENCE = 120
 PATHS = ["/lab/", *(f"/lab/{name}/" for name in STORMS)]
 
 SERIES: dict[str, Any] = {
-    "hot-key": {"waits": [[50.0, "miss"], [51.0, "hit"], [52.5, "hit"], [53.0, "hit"]]},
+    "hot-key": {"waits": [[50.0, True], [51.0, False], [52.5, False], [53.0, False]]},
     "absent-ids": {"asked": [[100, 100], [200, 150], [300, 150]]},
     "mass-expiry": {"bars": [[3240, 3], [3400, 5], [3590, 1]]},
     "outage": {
         "phases": [1.5, 3.0, 4.0, 8.0],
         "columns": [
-            {"at": 0.0, "hits": 10, "others": 0, "longest": 1.5},
-            {"at": 2.0, "hits": 0, "others": 4, "longest": 510.0},
-            {"at": 7.9, "hits": 6, "others": 1, "longest": 2.0},
+            {"at": 0.0, "spared": 10, "asked": 0, "longest": 1.5},
+            {"at": 2.0, "spared": 0, "asked": 4, "longest": 510.0},
+            {"at": 7.9, "spared": 6, "asked": 1, "longest": 2.0},
         ],
         "breaker": [[2.0, "open"], [4.5, "closed"], [7.0, "open"]],
     },
@@ -195,14 +195,14 @@ def test_staff_find_the_lab(staff: Client, client: Client) -> None:
 @pytest.mark.parametrize(
     ("storm", "kinds"),
     [
-        ("hot-key", {"miss": 1, "hit": 3}),
+        ("hot-key", {"asked": 1, "spared": 3}),
         ("absent-ids", {}),
         ("mass-expiry", {"end": 3}),
-        ("outage", {"away": 1, "hit": 2, "miss": 2, "wait": 3, "open": 2}),
+        ("outage", {"away": 1, "spared": 2, "asked": 2, "wait": 3, "open": 2}),
     ],
 )
 def test_a_drawing_has_a_shape_for_each_thing(storm: str, kinds: dict[str, int]) -> None:
-    """A bar for each reader, each ten seconds, each column's hits, questions and wait, each spell of the breaker."""
+    """A bar for each reader, each ten seconds, each column's answers and wait, each spell of the breaker."""
     chart, other = charts.draw(storm, {"series": SERIES[storm]}, None)
     assert other is None
     assert chart is not None
@@ -214,8 +214,8 @@ def test_a_drawing_has_a_shape_for_each_thing(storm: str, kinds: dict[str, int])
 
 def test_two_drawings_have_one_scale() -> None:
     """A wait of 50 ms is drawn as high beside one of 500 ms as that scale has it: a tenth."""
-    slow = {"series": {"waits": [[500.0, "miss"]]}}
-    quick = {"series": {"waits": [[50.0, "hit"]]}}
+    slow = {"series": {"waits": [[500.0, True]]}}
+    quick = {"series": {"waits": [[50.0, False]]}}
     [tall], [low] = (chart.bars for chart in charts.draw("hot-key", slow, quick) if chart)
     assert float(tall.height) == pytest.approx(10 * float(low.height), abs=0.5)
     [alone] = [chart.bars for chart in charts.draw("hot-key", None, quick) if chart]
