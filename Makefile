@@ -50,7 +50,7 @@ docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; a warning is a
 	$(BIN)/python -m sphinx -W --keep-going -E -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.bench  ## cached reads against plain Django and its peers, side by side; ARGS=mix: while somebody writes; ARGS=stampede: all at once
+bench: $(VENV)/.bench  ## cached reads against plain Django and its peers, side by side; ARGS=mix: while somebody writes; ARGS=stampede, penetration, …: under fire
 	$(BIN)/python -m bench $(ARGS)
 
 consistency: $(VENV)/.test  ## is any cached read older than the last commit? Processes, crashes, outages

@@ -1,4 +1,4 @@
-"""``python -m bench``, ``python -m bench mix`` and ``python -m bench stampede``: see ``--help``."""
+"""``python -m bench``, and ``mix``, ``stampede`` or ``penetration`` after it: see ``--help``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bench.driver import Pace, WorkerError, run
 from bench.mix import report as mixed
 from bench.mix import run as mix
 from bench.mix.report import OURS
+from bench.penetration import run as penetration
 from bench.report import as_data, as_markdown
 from bench.servers import running
 from bench.stampede import plan as storms
@@ -28,12 +29,17 @@ FULL_MIX = mix.Slice(rounds=12, operations=1000)
 QUICK_MIX = mix.Slice(rounds=3, operations=250)
 FULL_STAMPEDE = storms.Pace(callers=50, rounds=5, patience=10)
 QUICK_STAMPEDE = storms.Pace(callers=10, rounds=1, patience=5)
+#: Rows that are there, and ids that are not.
+FULL_PROBES = (100_000, 10_000)
+QUICK_PROBES = (5_000, 2_000)
+#: Share of made-up ids that may reach the database.
+MOST_QUERIES = 0.015
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and print the report; 1 if a contestant failed, was wrong or did not serve its hits from the cache."""
     options = _parser().parse_args(arguments)
-    measure = {"reads": _reads, "mix": _mixed, "stampede": _stampede}[options.what]
+    measure = {"reads": _reads, "mix": _mixed, "stampede": _stampede, "penetration": _penetrated}[options.what]
     try:
         report, data, code = measure(options)
     except ValueError as error:
@@ -83,6 +89,16 @@ def _stampede(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return stamped.as_markdown(*told), stamped.as_data(*told), 1 if wrong or found.failed else 0
 
 
+def _penetrated(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    rows, lookups = QUICK_PROBES if options.quick else FULL_PROBES
+    lookups = options.operations or lookups
+    seed = options.seed or str(random.randrange(10**6))
+    found = penetration.run(rows, lookups, seed, tcp=options.tcp)
+    ours = found["redis_toolkit, filter"]
+    wrong = ours["hidden"] > 0 or ours["queries"] > MOST_QUERIES * lookups
+    return penetration.as_markdown(found, rows, seed), {"rows": rows, "seed": seed, "ways": found}, int(wrong)
+
+
 def _transport(options: argparse.Namespace) -> str:
     return "TCP" if options.tcp else "unix socket"
 
@@ -92,9 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     stormed = ", ".join(contestant.name for contestant in storms.CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
-        "what", nargs="?", choices=("reads", "mix", "stampede"), default="reads",
+        "what", nargs="?", choices=("reads", "mix", "stampede", "penetration"), default="reads",
         help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes;"
-        " stampede: four processes of many callers ask for one answer that is gone",
+        " stampede: four processes of many callers ask for one answer that is gone;"
+        " penetration: how many made-up ids reach the database",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}; stampede: of {stormed}")
@@ -102,11 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     turns = f"{FULL.rounds}; mix: {FULL_MIX.rounds}; stampede: {FULL_STAMPEDE.rounds}"
     parser.add_argument("--rounds", type=int, metavar="N", help=f"turns each contestant has ({turns})")
     parser.add_argument(
-        "--operations", type=int, metavar="N", help=f"mix: of a process in a turn ({FULL_MIX.operations})"
+        "--operations",
+        type=int,
+        metavar="N",
+        help=f"mix: of a process in a turn ({FULL_MIX.operations}); penetration: ids ({FULL_PROBES[1]})",
     )
     parser.add_argument("--callers", type=int, metavar="N", help=f"stampede: of each process ({FULL_STAMPEDE.callers})")
     parser.add_argument("--scenario", metavar="A,B", help=f"stampede: some of {', '.join(storms.SCENARIOS)}")
-    parser.add_argument("--seed", metavar="S", help="mix, stampede: the order of an earlier run")
+    parser.add_argument("--seed", metavar="S", help="the operations of an earlier run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement there, too")
     parser.add_argument("--profile", action="store_true", help="show where the time of our own hits goes")
     return parser

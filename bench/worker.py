@@ -77,8 +77,14 @@ def _callers(job: dict[str, Any]) -> Any:
     return callers(job["reader"], job["stampede"]["callers"])
 
 
+def _prober(job: dict[str, Any]) -> Any:
+    from bench.penetration.prober import Prober
+
+    return Prober(**job["penetration"])
+
+
 #: What is played, where it is not the stopwatch, by the word its job has.
-_KINDS = {"mix": _player, "stampede": _callers}
+_KINDS = {"mix": _player, "penetration": _prober, "stampede": _callers}
 
 
 if __name__ == "__main__":

@@ -71,6 +71,11 @@ REDIS_TOOLKIT_PREFIX = "timetable"
 # What the toolkit does in the background, and how often. `expires`: a worker that was away does not do it many times.
 CELERY_BEAT_SCHEDULE = {
     "drain the outbox": {"task": "redis_toolkit.drain_outbox", "schedule": 5, "options": {"expires": 5}},
+    "build filters that are due": {
+        "task": "redis_toolkit.build_blooms",
+        "schedule": 10,
+        "options": {"expires": 10},
+    },
     "flush write-behind": {"task": "redis_toolkit.flush_write_behind", "schedule": 5, "options": {"expires": 5}},
 }
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # remembers nothing on the disk: all of these may run at any time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.core.checks import Tags, register
 from django.core.signals import got_request_exception
 from django.db import connections
@@ -19,7 +19,7 @@ class RedisToolkitConfig(AppConfig):
 
     def ready(self) -> None:
         """Watch the connections that are open and those to come."""
-        from redis_toolkit.cache import receivers
+        from redis_toolkit.cache import following, receivers
         from redis_toolkit.checks import check_databases, check_models, check_server, check_settings
         from redis_toolkit.signals import breaker_changed
 
@@ -31,6 +31,7 @@ class RedisToolkitConfig(AppConfig):
         for connection in connections.all(initialized_only=True):
             receivers.on_connection(sender=type(connection), connection=connection)
         receivers.connect_post_save(post_save)
+        following.install(apps.get_models(include_auto_created=True))
         breaker_changed.connect(receivers.on_breaker, dispatch_uid="redis_toolkit.outbox")
         pre_migrate.connect(receivers.before_migrate, sender=self, dispatch_uid="redis_toolkit.migrates")
         post_migrate.connect(receivers.on_migrate, sender=self, dispatch_uid="redis_toolkit.migrated")

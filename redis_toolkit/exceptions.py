@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 __all__ = [
+    "BadCursor",
     "BreakerOpen",
     "CodecError",
     "Misconfigured",
@@ -39,3 +40,7 @@ class OutcomeUnknown(StoreUnavailable):
 
 class CodecError(RedisToolkitError):
     """A value cannot be turned into bytes and back without loss, or stored bytes are not what they should be."""
+
+
+class BadCursor(RedisToolkitError, ValueError):
+    """A cursor was not signed by this project for this list; begin at the first page."""

@@ -11,7 +11,8 @@ __all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
 
 #: A cached read was answered. sender: the model (or the function); kind: "get", "bulk", "rows", "count", "exists",
 #: "aggregate" or "value"; outcome: "hit", "miss", "bypass", "shared" (another thread has loaded it), "stale" (a write
-#: has ended it, and that was agreed to) or "refresh" (in the background); alias: database alias; seconds: duration,
+#: has ended it, and that was agreed to) "absent" (by a
+#: filter) or "refresh" (in the background); alias: database alias; seconds: duration,
 #: float.
 cache_read = Signal()
 

@@ -6,14 +6,18 @@ For beat: a run that fails is not tried again by itself, for the next one is on 
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
+from django.apps import apps
+from django.db import router
 
 from redis_toolkit.cache.behind import flush_all
+from redis_toolkit.cache.building import build, declared, why_due
 from redis_toolkit.cache.draining import drain_all
 from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["drain_outbox", "flush_write_behind"]
+__all__ = ["build_blooms", "drain_outbox", "flush_write_behind"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 
@@ -52,3 +56,30 @@ def flush_write_behind() -> int:
         if flushed.failed:
             _log.warning("%s of %s was not flushed: %s.", flushed.counter, flushed.alias, flushed.reason)
     return rows
+
+
+# Two at once do no harm: of two builders of one filter the second one finds the first at work, and leaves.
+@shared_task(  # type: ignore[untyped-decorator]
+    bind=True, name="redis_toolkit.build_blooms", throws=(StoreUnavailable,)
+)
+def build_blooms(self: Any, models: list[str] | None = None, *, every: bool = False) -> dict[str, str]:
+    """Build the Bloom filters that are due (``every``: all), of ``models`` (``app.Model``) or of all that declare one.
+
+    Returns what became of each: "built", "busy", "dropped" or "not due". While it is at work its state is PROGRESS,
+    with ``filter``, ``done`` and ``total`` (rows). Raises StoreUnavailable while Redis is away.
+    """
+    named = [apps.get_model(label) for label in models or ()]
+    chosen = [(model, router.db_for_write(model)) for model in named] if named else declared()
+    found = {}
+    for model, alias in chosen:
+        name = f"{model._meta.label} ({alias})"
+
+        def progress(done: int, total: int, name: str = name) -> None:
+            if not self.request.called_directly:
+                self.update_state(state="PROGRESS", meta={"filter": name, "done": done, "total": total})
+
+        due = every or why_due(model, alias)
+        found[name] = build(model, alias, progress).outcome if due else "not due"
+        if found[name] == "dropped":
+            _log.warning("The filter of %s was not built: rows were added that nobody could name.", name)
+    return found

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Count, Exists, F, Max, Model, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, Model, OuterRef, Q, prefetch_related_objects
 
+from redis_toolkit.cache import CachedPages, prefetch_cached
 from tests.app.models import Badge, Cafe, Lesson, Place, Student
 
-__all__ = ["SLUGS", "Universe", "plain", "questions", "stale"]
+__all__ = ["SLUGS", "Universe", "attributes", "followed", "paged", "plain", "questions", "row", "stale"]
 
 SLUGS = ("ada", "bob", "cyd", "dan")
 Ask = Callable[[Any], Any]
@@ -63,6 +64,34 @@ def row(**asked: Any) -> Ask:
     return ask
 
 
+def paged(queryset: Any, *names: str) -> list[Any]:
+    """The rows of ``queryset`` page by page, or, of Django's own, at once in the order that pages have."""
+    if getattr(queryset, "answers_from_cache", False):
+        return list(CachedPages(queryset, size=2))
+    return list(queryset.order_by(*names))
+
+
+def followed(queryset: Any, *names: str) -> list[Any]:
+    """The rows of ``queryset`` with their relations, prefetched by us or, of Django's own, by Django."""
+    instances = list(queryset)
+    prefetch = prefetch_cached if getattr(queryset, "answers_from_cache", False) else prefetch_related_objects
+    prefetch(instances, *names)
+    return instances
+
+
+def attributes(queryset: Any, *names: str) -> list[Any]:
+    """What attributes of the rows lead to, asked one by one."""
+    return [plain([_attribute(instance, name) for name in names]) for instance in queryset]
+
+
+def _attribute(instance: Any, name: str) -> Any:
+    try:
+        return getattr(instance, name)
+    except ObjectDoesNotExist:
+        # A row may be gone that is still referred to, until the commit.
+        return "gone"
+
+
 def _rows(universe: Universe) -> Iterable[tuple[str, type[Model], Ask]]:
     for pk in universe.lessons:
         yield f"get pk {pk}", Lesson, row(pk=pk)
@@ -105,6 +134,14 @@ def _lists(universe: Universe) -> Iterable[tuple[str, type[Model], Ask]]:
     yield "held", Lesson, lambda m: list(m.filter(held=day).order_by("-pk"))
     yield "dates", Lesson, lambda m: list(m.dates("held", "day"))
     yield "cafes by name", Cafe, lambda m: list(m.filter(name="Rex").order_by("pk"))
+    yield "pages of days", Lesson, lambda m: paged(m.order_by("weekday", "-period"), "weekday", "-period", "-pk")
+    yield "pages of cafes", Cafe, lambda m: paged(m.filter(stars=1).order_by("-name"), "-name", "-pk")
+    for group in universe.groups:
+        yield (
+            f"pages of group {group}",
+            Lesson,
+            lambda m, g=group: paged(m.filter(group=g).order_by("title"), "title", "pk"),
+        )
     yield "cafes by stars", Cafe, lambda m: list(m.filter(stars=1).order_by("pk"))
     yield "places by name", Place, lambda m: list(m.filter(name="Rex").order_by("pk"))
     yield "badges by label", Badge, lambda m: list(m.filter(label="gold").order_by("pk").select_related("owner"))
@@ -118,6 +155,8 @@ def _joins(universe: Universe) -> Iterable[tuple[str, type[Model], Ask]]:
     yield "of a student", Lesson, lambda m: list(m.filter(students=student).order_by("pk"))
     yield "annotated", Lesson, lambda m: list(m.annotate(n=Count("students"), late=F("period") + 1).order_by("pk"))
     yield "prefetched", Lesson, lambda m: list(m.order_by("pk").prefetch_related("students", "teacher__mentor"))
+    yield "followed", Lesson, lambda m: followed(m.order_by("pk"), "room__building", "teacher__mentor", "group")
+    yield "followed one to one", Badge, lambda m: followed(m.order_by("pk"), "owner")
     yield "distinct days", Lesson, lambda m: sorted(m.values_list("weekday", flat=True).distinct())
     yield "first", Lesson, lambda m: m.order_by("title", "pk").first()
     yield "last", Lesson, lambda m: m.order_by("title", "pk").last()

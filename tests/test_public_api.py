@@ -15,8 +15,25 @@ ROOT = Path(__file__).parents[1]
 
 SURFACE = {
     "redis_toolkit": ["__version__"],
-    "redis_toolkit.cache": ["CacheManager", "CachedQuerySet", "Flushed", "WriteBehind", "cached", "invalidate"],
+    "redis_toolkit.cache": [
+        "Bloom",
+        "CacheManager",
+        "CachedQuerySet",
+        "Flushed",
+        "WriteBehind",
+        "cached",
+        "invalidate",
+        "CacheManager",
+        "CachedPages",
+        "CachedQuerySet",
+        "Page",
+        "aprefetch_cached",
+        "cached",
+        "invalidate",
+        "prefetch_cached",
+    ],
     "redis_toolkit.exceptions": [
+        "BadCursor",
         "BreakerOpen",
         "CodecError",
         "Misconfigured",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from django.db import models
+
 from bench.school.fields import CourseFields, LessonFields, RoomFields, TeacherFields
 from redis_toolkit.cache import CacheManager
 
 
 class Room(RoomFields):
-    """A room."""
+    """A room, which made-up ids are asked of."""
+
+    objects = models.Manager()
+    cached = CacheManager(ttl=3600, bloom=True)
 
 
 class Teacher(TeacherFields):

@@ -15,10 +15,25 @@ What cannot be seen (other programs, triggers, COPY) needs :func:`invalidate`, a
 
 from __future__ import annotations
 
+from redis_toolkit.cache.absence import Bloom
 from redis_toolkit.cache.behind import Flushed, WriteBehind
 from redis_toolkit.cache.functions import cached
 from redis_toolkit.cache.invalidation import invalidate
 from redis_toolkit.cache.managers import CacheManager
+from redis_toolkit.cache.pages import CachedPages, Page
 from redis_toolkit.cache.querysets import CachedQuerySet
+from redis_toolkit.cache.relations import aprefetch_cached, prefetch_cached
 
-__all__ = ["CacheManager", "CachedQuerySet", "Flushed", "WriteBehind", "cached", "invalidate"]
+__all__ = [
+    "Bloom",
+    "CacheManager",
+    "CachedPages",
+    "CachedQuerySet",
+    "Flushed",
+    "Page",
+    "WriteBehind",
+    "aprefetch_cached",
+    "cached",
+    "invalidate",
+    "prefetch_cached",
+]

@@ -43,6 +43,8 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     """The answer to ``question`` from the cache, else from the database. ``refresh`` loads and stores in any case."""
     asking = Asking(question, source, refresh=refresh)
     answer = asking.look()
+    if answer is NOTHING:
+        answer = asking.ruled_out()
     return _drive(asking) if answer is NOTHING else answer
 
 

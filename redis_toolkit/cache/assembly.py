@@ -34,6 +34,8 @@ from django.db.models import Field
 from django.db.models.base import ModelState
 from django.db.models.fields.mixins import FieldCacheMixin
 
+from redis_toolkit.cache.origins import MARK, is_followed
+
 __all__ = ["Assemble", "assembler", "models_of"]
 
 #: (rows, database alias, fetch mode or None) -> instances
@@ -78,7 +80,7 @@ def _make_room() -> None:
     """
     first = ModelState()
     # (Django 6.1 empties the dictionary of relations when a state goes.)
-    everything: dict[str, Any] = {"db": None, "adding": True, "fields_cache": {}}
+    everything: dict[str, Any] = {"db": None, "adding": True, "fields_cache": {}, MARK: True}
     for name, value in (everything | ({"fetch_mode": None} if _HAS_FETCH_MODE else {})).items():
         setattr(first, name, value)
 
@@ -106,6 +108,7 @@ class _Writer:
             f"s{number}.db = db",
             f"s{number}.adding = False",
             *(["if mode is not None:", f"    s{number}.fetch_mode = mode"] if _HAS_FETCH_MODE else []),
+            *([f"s{number}.{MARK} = True"] if is_followed(model) else []),
             f"o{number} = new{number}(M{number})",
         ]
         columns = {self._select[at][0].target.attname: f"v{at}" for at in klass["select_fields"]}

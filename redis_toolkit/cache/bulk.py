@@ -1,4 +1,4 @@
-"""Many rows by primary key: one round trip for all, one query for those that are missing, one more to store them."""
+"""Many rows by primary key or another unique column: one round trip for all; one query for those that are missing."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ __all__ = ["in_bulk"]
 Places = Mapping[Any, Place]
 
 
-def in_bulk(rows: Rows, wanted: Iterable[Any], source: Source, ttl: float) -> dict[Any, Any] | None:
-    """The rows with these primary keys, by key, in the order asked; None if Django must look at one of the keys."""
-    places = rows.places(wanted, source)
+def in_bulk(
+    rows: Rows, wanted: Iterable[Any], source: Source, ttl: float, field_name: str = "pk"
+) -> dict[Any, Any] | None:
+    """The rows with these keys, by key, in the order asked; None if Django must look at one of the keys.
+
+    ``field_name`` is ``"pk"``, or the attribute name of a unique column whose values the keys are.
+    """
+    places = rows.places(wanted, source) if field_name == "pk" else rows.places_by(field_name, wanted, source)
     if places is None:
         return None
     began = monotonic()
-    found, outcome = _Bulk(rows, source, ttl).answer(places)
+    found, outcome = _Bulk(rows, source, ttl, field_name).answer(places)
     report("bulk", rows.model, outcome, source, began)
     return {key: found[key] for key in places if found.get(key, ABSENT) is not ABSENT}
 
@@ -34,10 +39,11 @@ def in_bulk(rows: Rows, wanted: Iterable[Any], source: Source, ttl: float) -> di
 class _Bulk:
     """The means of one bulk read."""
 
-    def __init__(self, rows: Rows, source: Source, ttl: float) -> None:
+    def __init__(self, rows: Rows, source: Source, ttl: float, field_name: str) -> None:
         self._rows = rows
         self._source = source
         self._ttl = ttl
+        self._field_name = field_name
         self._reader = Reader(source)
 
     def answer(self, places: Places) -> tuple[dict[Any, Any], str]:
@@ -53,6 +59,13 @@ class _Bulk:
         missing = {key: place for key, place in places.items() if key not in found}
         if not missing:
             return found, "hit"
+        absent = self._rows.absent(missing.values(), self._source)
+        if absent is not None:
+            ruled_out = reader.ruled_out(*absent)
+            found |= {key: ABSENT for key, out in zip(missing, ruled_out, strict=True) if out}
+            missing = {key: place for key, place in missing.items() if key not in found}
+            if not missing:
+                return found, "absent"
         loaded, outcome = self._fill(missing, values)
         return found | loaded, outcome
 
@@ -98,17 +111,20 @@ class _Bulk:
         return found, "miss"
 
     def _load(self, wanted: Iterable[Any]) -> tuple[dict[Any, Any], dict[Any, tuple[bytes | None, CodecError | None]]]:
-        """Instances by primary key, and the payload of each, or what kept it from being written."""
+        """Instances by key, and the payload of each, or what kept it from being written."""
         keys, model, alias = list(wanted), self._rows.model, self._source.read
-        pk_at = [field.attname for field in model._meta.concrete_fields].index(model._meta.pk.attname)
+        attname = model._meta.pk.attname if self._field_name == "pk" else self._field_name
+        key_at = [field.attname for field in model._meta.concrete_fields].index(attname)
         batch = connections[alias].features.max_query_params or len(keys)
         found: list[tuple[Any, ...]] = []
         payloads: dict[Any, tuple[bytes | None, CodecError | None]] = {}
         for at in range(0, len(keys), batch):
-            query = QuerySet(model=model, using=alias).filter(pk__in=keys[at : at + batch]).order_by().query
+            query = (
+                QuerySet(model=model, using=alias).filter(**{f"{attname}__in": keys[at : at + batch]}).order_by().query
+            )
             for raw in list(execute(query, alias)):
                 (row,), payload, error = pack_rows(self._rows.shape, iter([raw]), alias)
                 found.append(row)
-                payloads[row[pk_at]] = (payload, error)
+                payloads[row[key_at]] = (payload, error)
         instances = self._rows.build(found, self._source)
-        return {row[pk_at]: instance for row, instance in zip(found, instances, strict=True)}, payloads
+        return {row[key_at]: instance for row, instance in zip(found, instances, strict=True)}, payloads

@@ -22,10 +22,10 @@ class Change:
     ``names`` are the stamps known from the statement alone, by table; the empty name is the generation. ``locks`` says
     that rows must be locked and their current values read, ``keys`` which; ``new`` gives the values the statement
     stores in the row of a key. ``removes`` says that the rows go. ``complete`` tells whether ``names`` has every new
-    value already.
+    value already. ``grown`` is what it adds to filters: see ``growth.py``.
     """
 
-    __slots__ = ("complete", "keys", "names", "new", "removes", "table")
+    __slots__ = ("complete", "grown", "keys", "names", "new", "removes", "table")
 
     def __init__(self, names: dict[str, set[str]], table: Table | None = None, keys: Sequence[Any] = ()) -> None:
         self.names = names
@@ -34,6 +34,7 @@ class Change:
         self.new: dict[str, dict[str, Any]] = {}
         self.complete = True
         self.removes = False
+        self.grown: dict[str, Any] = {}
 
     @property
     def locks(self) -> bool:
@@ -42,7 +43,9 @@ class Change:
 
     def coarse(self) -> Change:
         """The same change, said coarsely."""
-        return Change({table: {""} for table in self.names})
+        change = Change({table: {""} for table in self.names})
+        change.grown = self.grown
+        return change
 
     def names_of_rows(self, rows: Sequence[Sequence[Any]]) -> set[str]:
         """The stamps of old and new values, given the rows as read (columns as in ``Table.read``)."""

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterable
 
-from redis_toolkit.cache.stamps import unmark
+from redis_toolkit.cache.stamps import unmark_all
 from redis_toolkit.core.connections import Link, link
 
 __all__ = ["any_owed", "owe", "pay"]
@@ -39,7 +39,7 @@ def pay(target: Link) -> None:
     with _lock:
         due = {transaction: set(stamps) for transaction, stamps in _owed.items()}
     for transaction, stamps in due.items():
-        unmark(target, stamps, bytes.fromhex(transaction))
+        unmark_all(target, [(stamp, bytes.fromhex(transaction)) for stamp in stamps])
         with _lock:
             left = _owed.get(transaction, set()) - stamps
             if left:

@@ -10,9 +10,12 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.models import Field
 
+from redis_toolkit.cache.absence import columns_of
 from redis_toolkit.cache.columns import namer_of
+from redis_toolkit.cache.following import why_not
 from redis_toolkit.cache.plans import plan_for
-from redis_toolkit.cache.tables import NOT_INSTALLED
+from redis_toolkit.cache.relations import is_forward, is_plain
+from redis_toolkit.cache.tables import NOT_INSTALLED, unique_sets
 from redis_toolkit.core.codecs import unsupported_reason
 
 __all__ = ["problems", "why_never_cached"]
@@ -25,6 +28,9 @@ def problems(manager: Any) -> list[checks.CheckMessage]:
         found.append(checks.Error(NOT_INSTALLED, hint="Add it.", obj=manager.model, id="redis_toolkit.E004"))
     for names in manager.by:
         found += _problems_of(manager, names)
+    if manager.bloom is not None:
+        found += _problems_of_filter(manager)
+    found += _problems_of_following(manager)
     for field in manager.model._meta.concrete_fields:
         reason = unsupported_reason(field)
         if reason is not None:
@@ -53,6 +59,39 @@ def why_never_cached(manager: Any) -> str | None:
     except Exception:  # noqa: BLE001 - a project's own code, which may want a request, a tenant or a user
         return None
     return plan.reason if plan.lasts else None
+
+
+def _problems_of_filter(manager: Any) -> list[checks.CheckMessage]:
+    model = manager.model
+    vendors = {connection.vendor for connection in connections.all()}
+    if any(namer_of(field, vendor) is None for field in model._meta.pk_fields for vendor in vendors):
+        return [
+            checks.Error(
+                f"A filter of {model._meta.label} is not possible: the database decides which of its keys are equal.",
+                hint="Leave out `bloom`, or use a key of whole numbers, UUIDs, dates, or text without a collation.",
+                obj=model,
+                id="redis_toolkit.E021",
+            )
+        ]
+    named = [
+        names
+        for names in unique_sets(model)
+        if all(namer_of(model._meta.get_field(name), vendor) is not None for name in names for vendor in vendors)
+    ]
+    found: list[checks.CheckMessage] = []
+    for names in manager.bloom.sets:
+        if columns_of(model, names) not in {columns_of(model, each) for each in named}:
+            shown = names[0] if len(names) == 1 else names
+            found.append(
+                checks.Error(
+                    f"Bloom(fields=[{shown!r}]): {model._meta.label} has no such unique field or constraint.",
+                    hint="Name fields of its own table with unique=True, or tuples with a UniqueConstraint that has"
+                    " no condition; with values that `by` could take, too.",
+                    obj=model,
+                    id="redis_toolkit.E020",
+                )
+            )
+    return found
 
 
 def _problems_of(manager: Any, names: tuple[str, ...]) -> list[checks.CheckMessage]:
@@ -89,3 +128,31 @@ def _problems_of(manager: Any, names: tuple[str, ...]) -> list[checks.CheckMessa
     return [
         checks.Error(f"by={shown!r} of {model._meta.label} {message}.", hint=hint, obj=model, id="redis_toolkit.E012")
     ]
+
+
+def _problems_of_following(manager: Any) -> list[checks.CheckMessage]:
+    model, names = manager.model, manager.followed_relations
+    found: list[checks.CheckMessage] = []
+    for name in () if names is True else names:
+        reason = why_not(model, name)
+        if reason is not None:
+            found.append(
+                checks.Error(
+                    f"follow={name!r}: {model._meta.label}.{name} {reason}.",
+                    hint="`follow` takes names of foreign keys and one-to-one fields, or True for all there are.",
+                    obj=model,
+                    id="redis_toolkit.E050",
+                )
+            )
+            continue
+        target = is_forward(model, name).remote_field.model
+        if not is_plain(target):
+            found.append(
+                checks.Warning(
+                    f"follow={name!r}: {target._meta.label} has a base manager of its own, so the database is asked.",
+                    hint="It may hide rows. Take the name out of `follow`, or base_manager_name out of that Meta.",
+                    obj=model,
+                    id="redis_toolkit.W050",
+                )
+            )
+    return found

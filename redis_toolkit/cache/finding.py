@@ -66,6 +66,17 @@ class Finding:
             return answer
         return NOTHING if self._ahead else self._renewed(answer, "hit", in_background=question.terms.fresh is not None)
 
+    def ruled_out(self) -> Any:
+        """The answer *there is no such row*, if a filter says so; NOTHING if it may be there; a round trip, or none."""
+        question = self.question
+        # Before stamps are made: keys that somebody makes up leave nothing behind in Redis.
+        if question.absent is None or self._seen is None or self._refresh or self._held:
+            return NOTHING
+        if self.reader.ruled_out(*question.absent) != [True]:
+            return NOTHING
+        self._report("absent")
+        return question.read(None)
+
     def _is_due(self, body: Body) -> bool:
         """Whether a valid answer is to be made anew."""
         # By the wall clocks of two hosts: where they differ that is early or late, no more.

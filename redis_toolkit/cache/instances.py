@@ -19,6 +19,7 @@ from django.db.models.query import RelatedPopulator, get_related_populators
 from django.db.models.signals import post_init, pre_init
 
 from redis_toolkit.cache.assembly import assembler, models_of
+from redis_toolkit.cache.origins import is_followed, mark
 
 __all__ = ["Builder", "link_known"]
 
@@ -38,6 +39,7 @@ class Builder:
         self._select: Sequence[Any] = compiler.select
         self._annotations: dict[str, int] = dict(compiler.annotation_col_map or {})
         self._models = models_of(self._klass)
+        self._is_followed = any(map(is_followed, self._models))
         self._assemble = assembler(self._klass, self._select, self._annotations)
 
     def build(self, rows: Sequence[Row], alias: str, fetch_mode: Any = None) -> list[Any]:
@@ -66,6 +68,8 @@ class Builder:
             for name, at in self._annotations.items():
                 setattr(instance, name, row[at])
             instances.append(instance)
+        if self._is_followed:
+            mark(instances)
         return instances
 
 

@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import outbox, rehearsals
 from redis_toolkit.cache.databases import logical_name
-from redis_toolkit.cache.stamps import new_transaction_id, unmark, unmark_all
+from redis_toolkit.cache.stamps import new_transaction_id, unmark_all
 from redis_toolkit.cache.status import is_open, is_over
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
@@ -134,7 +134,8 @@ def look(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -> boo
 
 def _drop_in_redis(rows: Sequence[outbox.Row], target: Link) -> None:
     if len(rows) > _MANY:
-        unmark(target, {row.stem for row in rows}, new_transaction_id())
+        writer = new_transaction_id()
+        unmark_all(target, [(stem, writer) for stem in {row.stem for row in rows}])
     elif rows:
         unmark_all(target, (mark for row in rows for mark in row.marks))
 

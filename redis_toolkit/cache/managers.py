@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.core import checks
@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Model
 from django.db.models.manager import BaseManager
 
+from redis_toolkit.cache.absence import Bloom
 from redis_toolkit.cache.answers import source_of
 from redis_toolkit.cache.bulk import in_bulk
 from redis_toolkit.cache.declarations import problems
@@ -38,7 +39,10 @@ class CacheManager(_Manager[M]):
     which an answer, still given, is made anew in the background. ``stale``: seconds for which an answer that a write
     has ended may still be given while it is made anew; default 0, exact. ``by``: fields, or tuples
     of fields, that queries filter on; a query that pins one to a value stays cached while other rows change.
-    The primary key, unique fields and unique constraints need not be declared.
+    The primary key, unique fields and unique constraints need not be declared. ``bloom``: True, or a :class:`Bloom`,
+    for a filter that answers for keys which are not there without asking the database, once it was built.
+    ``follow``: names of foreign keys, or True for all, that rows from the cache follow through the cache
+    (``lesson.teacher``).
     """
 
     def __init__(
@@ -48,14 +52,20 @@ class CacheManager(_Manager[M]):
         fresh: float | timedelta | None = None,
         stale: float | timedelta | None = None,
         by: Iterable[str | Sequence[str]] = (),
+        bloom: bool | Bloom = False,
+        follow: bool | Iterable[str] = (),
     ) -> None:
         super().__init__()
+        self.bloom: Bloom | None = Bloom() if bloom is True else bloom or None
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
         self.terms = terms(ttl, fresh, stale)
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by
         )
+        if isinstance(follow, str):
+            raise Misconfigured(f"`follow` is a list of fields, or True: follow=[{follow!r}].")
+        self.followed_relations: Literal[True] | tuple[str, ...] = follow is True or tuple(follow or ())
 
     def get_queryset(self) -> CachedQuerySet[M]:
         """A fresh CachedQuerySet of all rows."""

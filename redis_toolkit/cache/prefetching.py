@@ -83,7 +83,7 @@ def _steps(queryset: Any, path: str, kind: type[Any], theirs: Mapping[str, Any])
 
 def _source(descriptor: Any) -> Any:
     """The queryset that Django would prefetch through ``descriptor``; None if it is no plain relation."""
-    if not type(descriptor).__module__.startswith("django."):
+    if not type(descriptor).__module__.startswith(("django.", "redis_toolkit.")):
         return None
     if isinstance(descriptor, ForwardManyToOneDescriptor):
         return descriptor.field.remote_field.model._base_manager.all()

@@ -22,6 +22,7 @@ from redis_toolkit.core.connections import Link, link, pack
 from redis_toolkit.core.scripts import run
 from redis_toolkit.exceptions import CodecError, StoreUnavailable
 from redis_toolkit.signals import cache_failed, cache_read
+from redis_toolkit.structures.bloom import Filter
 
 __all__ = ["Loaded", "Question", "Reader", "Source", "report", "unreadable"]
 
@@ -58,15 +59,21 @@ class Loaded(NamedTuple):
     transcript: tuple[str, bytes] | None = None
 
 
+#: A filter, and the member of it (a list of one) without which the answer is *there is no such row*.
+Absent = tuple[Filter, Sequence[str]]
+
+
 class Question:
     """A cacheable question: where its answer lies, what it depends on, for how long, how to read it, how to load it."""
 
-    __slots__ = ("fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "terms")
+    __slots__ = ("absent", "fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "terms")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a record
         self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], terms: Terms,
         fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
+        absent: Absent | None = None,
     ) -> None:  # fmt: skip
+        self.absent = absent
         self.kind = kind
         self.model = model
         self.key = key
@@ -150,6 +157,16 @@ class Reader:
         if known:
             return list(seen)  # type: ignore[arg-type]
         return made if all_tokens(made) else None
+
+    def ruled_out(self, bloom: Filter, members: Sequence[str]) -> list[bool]:
+        """For each of ``members`` whether it is surely not in the database; a round trip more, where it is missed."""
+        if watch_of(self.connection).may_fill(self.connection):
+            try:
+                return bloom.rules_out(self.link, members)
+            except StoreUnavailable as error:
+                cache_failed.send_robust(sender=None, during="read", error=error)
+        # (In a snapshot a row may be seen that has long been deleted.)
+        return [False] * len(members)
 
     def store(self, commands: list[bytes]) -> list[Any] | None:
         """Send the SETs of new entries, in one round trip. The answers, or None, once reported, if there are none."""

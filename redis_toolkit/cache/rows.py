@@ -14,7 +14,7 @@ from redis_toolkit.cache.columns import plain_type, stored_field, value_named
 from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.freshness import Terms
 from redis_toolkit.cache.plans import Shape
-from redis_toolkit.cache.reading import Loaded, Question, Source
+from redis_toolkit.cache.reading import Absent, Loaded, Question, Source
 from redis_toolkit.cache.tables import ANY, NEW, By, Table, tables, tables_with_key_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
@@ -35,9 +35,10 @@ ABSENT: Final = _Absent()
 class Place:
     """Where the entry of one row lies and which stamps it depends on; ``new`` comes last, for its absence only."""
 
-    __slots__ = ("_attnames", "_values", "key", "stamps")
+    __slots__ = ("_attnames", "_values", "key", "name", "stamps")
 
-    def __init__(self, key: str, stamps: list[str], attnames: Sequence[str], values: Sequence[Any]) -> None:
+    def __init__(self, key: str, stamps: list[str], attnames: Sequence[str], values: Sequence[Any], name: str) -> None:
+        self.name = name
         self.key = key
         self.stamps = stamps
         self._attnames = attnames
@@ -87,7 +88,7 @@ class Rows:
         if name is None:
             return None
         key = keys.below(self._stem(source), name)
-        return Place(key, self._stamps(by, name, values[0], source), door.attnames, values)
+        return Place(key, self._stamps(by, name, values[0], source), door.attnames, values, name)
 
     def place_named(self, name: str, row: Sequence[Any] | None, source: Source) -> Place | None:
         """The place of the entry whose key ends in ``name``, found by the values in ``name``, or in ``row`` for text.
@@ -106,7 +107,7 @@ class Rows:
                     self._value(field, written, row) for field, (_, _, written) in zip(by.fields, columns, strict=True)
                 )
                 key = keys.below(self._stem(source), str(by.name(values)))
-                return Place(key, self._stamps(by, name, values[0], source), door.attnames, values)
+                return Place(key, self._stamps(by, name, values[0], source), door.attnames, values, name)
             except (TypeError, ValueError):
                 return None
         return None
@@ -142,7 +143,18 @@ class Rows:
         places = {}
         for at, (key, found) in enumerate(values.items()):
             stamps = [stamp for stamps in over for stamp in (stamps[0], stamps[at + 1])]
-            places[key] = Place(keys.below(stem, names[at]), [*stamps, generation, own[at], new], attnames, found)
+            under = [*stamps, generation, own[at], new]
+            places[key] = Place(keys.below(stem, names[at]), under, attnames, found, names[at])
+        return places
+
+    def places_by(self, attname: str, wanted: Iterable[Any], source: Source) -> dict[Any, Place] | None:
+        """The places of the rows with these values of a unique column; None if Django must look at one of them."""
+        places: dict[Any, Place] = {}
+        for value in wanted:
+            place = self.place({attname: value}, source)
+            if place is None:
+                return None
+            places[value] = place
         return places
 
     def _names_in(self, parent: Table, values: Iterable[tuple[Any, ...]]) -> list[str]:
@@ -175,8 +187,19 @@ class Rows:
             return Loaded(self.build(found, source)[0], payload, len(place.stamps) - 1, error)
 
         fingerprint = self.shape.codec.fingerprint
-        question = Question("get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load)
+        absent = self.absent([place], source)
+        question = Question(
+            "get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load, absent
+        )
         return ask(question, source)
+
+    def absent(self, places: Iterable[Place], source: Source) -> Absent | None:
+        """The filter that may rule out these rows, and what they are in it; None if it knows nothing of them."""
+        absence = None if self._table is None else self._table.absence
+        names = [place.name for place in places]
+        if absence is None or not all(map(absence.is_member, names)):
+            return None
+        return absence.on(source.logical), names
 
     def build(self, found: Sequence[tuple[Any, ...]], source: Source) -> list[Any]:
         """The instances of rows."""

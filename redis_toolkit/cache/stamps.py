@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
+from redis_toolkit.cache.absence import drops
 from redis_toolkit.cache.freshness import stamp_life
 from redis_toolkit.conf import settings
 from redis_toolkit.core.connections import Link
@@ -54,21 +55,26 @@ def ensure(link: Link, stamps: Sequence[str], ttl: float, further: Sequence[byte
     return run(link, [*calls, *further])
 
 
-def mark(link: Link, stamps: Iterable[str], transaction: bytes) -> None:
-    """Mark ``stamps`` for a transaction, in one round trip."""
+def mark(link: Link, stamps: Iterable[str], transaction: bytes, further: Sequence[bytes] = ()) -> None:
+    """Mark ``stamps`` for a transaction, in one round trip, with ``further`` calls of scripts."""
     life = round(settings.MARK_TTL * 1000)
-    run(link, [_MARK.call(stamp, transaction, life) for stamp in stamps])
+    run(link, [*(_MARK.call(stamp, transaction, life) for stamp in stamps), *further])
 
 
-def unmark(link: Link, stamps: Iterable[str], transaction: bytes) -> None:
+def unmark(link: Link, stamps: Iterable[str], transaction: bytes, further: Sequence[bytes] = ()) -> None:
     """Take a transaction's marks away, in one round trip; they linger for ``REPLICA_LAG``."""
     linger = round(settings.REPLICA_LAG * 1000)
-    run(link, [_UNMARK.call(stamp, transaction, linger) for stamp in stamps])
+    # What is further goes first: while a stamp is marked nobody stores that there is no such row.
+    run(link, [*further, *(_UNMARK.call(stamp, transaction, linger) for stamp in stamps)])
 
 
 def unmark_all(link: Link, marks: Iterable[tuple[str, bytes]]) -> None:
-    """Take away the marks of many transactions: pairs of a stamp and a transaction, a thousand to a round trip."""
+    """Drop what Redis was not told of in time: pairs of a stamp and a transaction, a thousand to a round trip.
+
+    The filters of their tables are dropped as well.
+    """
     linger = round(settings.REPLICA_LAG * 1000)
-    calls = (_UNMARK.call(stamp, transaction, linger) for stamp, transaction in marks)
-    while batch := list(islice(calls, _BATCH)):
-        run(link, batch)
+    every = iter(marks)
+    while batch := list(islice(every, _BATCH)):
+        calls = [_UNMARK.call(stamp, transaction, linger) for stamp, transaction in batch]
+        run(link, [*drops(stamp for stamp, _ in batch), *calls])

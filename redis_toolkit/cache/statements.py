@@ -68,13 +68,19 @@ _TOKEN: Final = re.compile(r"""%%|%s|[(),]|"(?:[^"]|"")*"|`[^`]*`|'(?:[^']|'')*'
 
 
 class Coarse:
-    """Changes something in each of ``tables`` (names in lower case, as they stand in the statement), or in any."""
+    """Changes something in each of ``tables`` (names in lower case, as they stand in the statement), or in any.
 
-    __slots__ = ("everything", "tables")
+    ``sets``: the columns, in lower case, of which it may store new values; None if it may add rows, or who knows.
+    """
 
-    def __init__(self, tables: Collection[str], *, everything: bool = False) -> None:
+    __slots__ = ("everything", "sets", "tables")
+
+    def __init__(
+        self, tables: Collection[str], *, everything: bool = False, sets: Collection[str] | None = None
+    ) -> None:
         self.tables = frozenset(tables)
         self.everything = everything
+        self.sets = sets
 
 
 class Insert:
@@ -169,7 +175,14 @@ _analyse_kept = lru_cache(maxsize=2048)(_analyse)
 
 def _of_one_table(sql: str) -> Coarse | None:
     match = _TARGET.match(sql)
-    return Coarse({match[match.lastindex].lower()}) if match and match.lastindex and ";" not in sql else None
+    if match is None or not match.lastindex or ";" in sql:
+        return None
+    sets: set[str] | None = set() if sql.startswith("DELETE") else None
+    if sql.startswith("UPDATE"):
+        assigned = [_ASSIGNMENT.match(part) for part, _, _, _ in _split(sql, match.end())]
+        if None not in assigned:
+            sets = {each["column"].lower() for each in assigned if each is not None}
+    return Coarse({match[match.lastindex].lower()}, sets=sets)
 
 
 def _split(text: str, at: int) -> Iterator[tuple[str, int, int, str]]:

@@ -26,6 +26,7 @@ from django.db import connections
 from django.db.models import Field, Model, UniqueConstraint
 
 from redis_toolkit.cache import databases
+from redis_toolkit.cache.absence import Absence, Bloom, absence_of
 from redis_toolkit.cache.cascades import tables_below
 from redis_toolkit.cache.columns import Namer, namer_of
 from redis_toolkit.cache.databases import logical_name
@@ -34,18 +35,9 @@ from redis_toolkit.core import keys
 from redis_toolkit.exceptions import Misconfigured
 
 __all__ = [
-    "ANY",
-    "NEW",
-    "NOT_INSTALLED",
-    "By",
-    "Table",
-    "Tables",
-    "by_of",
-    "forget",
-    "models_named",
-    "tables",
-    "tables_with_key_of",
-]
+    "ANY", "NEW", "NOT_INSTALLED", "By", "Table", "Tables", "by_of", "cached_managers", "forget", "models_named", "tables",
+    "tables_with_key_of", "unique_sets",
+]  # fmt: skip
 
 NOT_INSTALLED: Final = (
     "There is a CacheManager, but 'redis_toolkit' is not in INSTALLED_APPS, so no write would ever end what is cached."
@@ -100,6 +92,8 @@ class Table:
             found = {by.columns: by for each in wanted if (by := self._wanted(each, vendor)) is not None}
             found.pop(self.pk.columns, None)
             self.bys = tuple(found.values())
+        #: Its Bloom filter, if a manager declares one.
+        self.absence: Absence | None = None
         #: Tables whose rows the database itself changes when rows of this one are deleted.
         self.below: tuple[str, ...] = ()
         self._whole: dict[tuple[str, str], tuple[str, str]] = {}
@@ -149,12 +143,12 @@ def tables_with_key_of(model: type[Model]) -> set[str]:
     return found
 
 
-def _wanted_by(model: type[Model]) -> Iterator[Wanted]:
-    """The unique sets of a model, and what its cached managers declare."""
+def unique_sets(model: type[Model]) -> list[Sequence[str]]:
+    """The fields of a model's own table that are unique, and the tuples of them that always are."""
     options = model._meta
     sets: list[Sequence[str]] = [(field.name,) for field in options.local_concrete_fields if field.unique]
     sets += [tuple(names) for names in options.unique_together]
-    sets += [
+    return sets + [
         constraint.fields
         for constraint in options.constraints
         if isinstance(constraint, UniqueConstraint)
@@ -162,7 +156,11 @@ def _wanted_by(model: type[Model]) -> Iterator[Wanted]:
         and constraint.condition is None
         and constraint.deferrable is None
     ]
-    for names in sets:
+
+
+def _wanted_by(model: type[Model]) -> Iterator[Wanted]:
+    """The unique sets of a model, and what its cached managers declare."""
+    for names in unique_sets(model):
         yield Wanted(model, names, unique=True)
     for names in by_of(model):
         yield Wanted(model, names, unique=False)
@@ -170,10 +168,15 @@ def _wanted_by(model: type[Model]) -> Iterator[Wanted]:
 
 def by_of(model: type[Model]) -> list[tuple[str, ...]]:
     """What the cached managers of ``model`` declare in ``by``, each as a tuple of field names."""
-    return [names for manager in _cached_managers(model) for names in getattr(manager, "by", ())]
+    return [names for manager in cached_managers(model) for names in getattr(manager, "by", ())]
 
 
-def _cached_managers(model: type[Model]) -> list[Any]:
+def _blooms_of(model: type[Model]) -> list[tuple[type[Model], Bloom]]:
+    return [(model, bloom) for each in cached_managers(model) if (bloom := getattr(each, "bloom", None)) is not None]
+
+
+def cached_managers(model: type[Model]) -> list[Any]:
+    """The managers of ``model`` that answer from the cache, the first one declared first."""
     return [
         manager
         for manager in model._meta.managers
@@ -187,12 +190,15 @@ class Tables:
     def __init__(self, vendor: str) -> None:
         if not apps.is_installed("redis_toolkit"):
             raise Misconfigured(NOT_INSTALLED)
-        cached = [model for model in apps.get_models(include_auto_created=True) if _cached_managers(model)]
+        cached = [model for model in apps.get_models(include_auto_created=True) if cached_managers(model)]
         wanted = _wanted_by_table(cached)
         self.by_name: dict[str, Table] = {}
         for model in _watched_by(cached):
             name = model._meta.db_table
             self.by_name.setdefault(name, Table(model, vendor, wanted.get(name, ())))
+        for name, table in self.by_name.items():
+            declared = [pair for model in cached if model._meta.db_table == name for pair in _blooms_of(model)]
+            table.absence = absence_of(name, table.pk, table.bys, declared)
         for name, below in tables_below().items():
             if name in self.by_name:
                 self.by_name[name].below = tuple(each for each in below if each in self.by_name)

@@ -6,12 +6,15 @@ that is noticed. While it may still commit they stay; when its connection is los
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import debts, looks, outbox, recency
 from redis_toolkit.cache.changes import MOST_STAMPS
+from redis_toolkit.cache.growth import Grown, Growth, growth_of_names
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
 from redis_toolkit.cache.status import is_open
 from redis_toolkit.cache.tables import Tables
@@ -31,6 +34,7 @@ class Transaction:
         "_ahead",
         "_coarse",
         "_connection",
+        "_growth",
         "_marked_at",
         "_put",
         "_unheard",
@@ -56,16 +60,23 @@ class Transaction:
         #: Whether rows were put ahead of the write, with a deadline.
         self._ahead = False
         self._marked_at = monotonic()
+        self._growth = Growth(alias, self.id)
 
     @property
     def must_put(self) -> bool:
         """Whether there are stamps that neither Redis nor the outbox has."""
         return not self._unheard <= self._put
 
-    def mark(self, watched: Tables, names: dict[str, set[str]]) -> None:
-        """Mark the stamps ``names`` (by table) that are not marked yet; one round trip, or none."""
+    def mark(self, watched: Tables, names: dict[str, set[str]], grown: Mapping[str, Grown] | None = None) -> None:
+        """Mark the stamps ``names`` (by table) that are not marked yet; one round trip, or none.
+
+        ``grown``: what is added to filters; None if these names are all that is known of it.
+        """
         self.tables.update(names)
         recency.wrote(names)
+        grown = growth_of_names(names, watched) if grown is None else grown
+        if grown:
+            self._growth.note(watched, grown, is_open=is_open(self._connection))
         wanted: set[str] = set()
         for name, suffixes in names.items():
             if "" in suffixes:
@@ -73,7 +84,7 @@ class Transaction:
                 self._coarse.add(name)
             wanted.update(watched.by_name[name].stamps(self.alias, {""} if name in self._coarse else suffixes))
         if len(self.stamps | wanted) > MOST_STAMPS and set(names) - self._coarse:
-            self.mark(watched, {name: {""} for name in names})
+            self.mark(watched, {name: {""} for name in names}, {})
             return
         if not self.stamps:
             self._marked_at = monotonic()
@@ -91,18 +102,41 @@ class Transaction:
         if monotonic() - self._marked_at < settings.MARK_TTL / 2:
             return False
         self._marked_at = monotonic()
+        self._growth.again()
         self._send(self.stamps)
         return True
 
     def _send(self, stamps: Iterable[str]) -> None:
         try:
-            mark(link(), stamps, self.id)
+            mark(link(), stamps, self.id, self._growth.entering())
         except StoreUnavailable as error:
             # The write goes on, and its stamps with it into the outbox.
             cache_failed.send_robust(sender=None, during="mark", error=error)
-            self._unheard.update(stamps)
+            self._unheard.update(stamps, self._growth.unheard())
+        else:
+            self._growth.heard()
         if self.must_put and is_open(self._connection):
             self.put()
+
+    def perform(self, grown: Mapping[str, Grown], call: Callable[[], Any], cursor: Any) -> Any:
+        """Run a statement that is marked, and tell of the rows whose keys only the database knew."""
+        if not any(each.keyless for each in grown.values()):
+            return call()
+        try:
+            result = call()
+        except BaseException as error:
+            # (Another wrapper may have raised it when the statement had run.)
+            self._growth.failed(grown, surely=isinstance(error, Error))
+            self._tell()
+            raise
+        self._growth.learn(grown, cursor, self._connection.vendor)
+        self._tell()
+        return result
+
+    def _tell(self) -> None:
+        # In autocommit the row is committed, or is not: what ends the transaction tells all there is.
+        if is_open(self._connection):
+            self._send(())
 
     def put(self, *, until: float | None = None) -> None:
         """Insert what Redis could not be told of into the outbox, in the open transaction, or by itself ``until``."""
@@ -128,7 +162,7 @@ class Transaction:
             return True
         told = False
         try:
-            unmark(link(), stamps, self.id)
+            unmark(link(), stamps, self.id, self._growth.leaving())
         except StoreUnavailable as error:
             self._owe(stamps)
             cache_failed.send_robust(sender=None, during="unmark", error=error)
@@ -136,6 +170,7 @@ class Transaction:
             told = True
             if self._unheard and not is_open(self._connection):
                 outbox.drop(self._connection, self.id)
+        self._growth.forget()
         cache_invalidated.send_robust(sender=None, stamps=tuple(stamps), alias=self.alias)
         return told
 

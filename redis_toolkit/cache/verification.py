@@ -18,7 +18,7 @@ from redis_toolkit.cache.databases import logical_name
 from redis_toolkit.cache.differences import Difference
 from redis_toolkit.cache.entries import Body, open_entry, peek
 from redis_toolkit.cache.specimens import OTHER_CODE, Incomparable, Specimen, of_row, of_transcript
-from redis_toolkit.cache.stamps import new_transaction_id, unmark
+from redis_toolkit.cache.stamps import new_transaction_id, unmark_all
 from redis_toolkit.cache.transcripts import Forged
 from redis_toolkit.cache.watch import watch_of
 from redis_toolkit.core import keys, keyspaces
@@ -162,7 +162,8 @@ class Verifier:
 
     def drop(self, finding: Finding) -> None:
         """Make everything a miss that was built under the stamps of a wrong entry. A writer's mark stays."""
-        unmark(self._link, finding.stamps, new_transaction_id())
+        writer = new_transaction_id()
+        unmark_all(self._link, [(stamp, writer) for stamp in finding.stamps])
 
     def _compare(self, specimen: Specimen, alias: str) -> Finding:
         # 1. we read an entry  2. a writer commits a new value  3. we read that: the two differ, and nothing is wrong.

@@ -23,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from redis_toolkit.cache import rehearsals
 from redis_toolkit.cache.changes import Change, change_of
+from redis_toolkit.cache.growth import growth_of
 from redis_toolkit.cache.locks import can_lock, read_locked
 from redis_toolkit.cache.schemas import Schemas
 from redis_toolkit.cache.snapshots import Snapshots
@@ -72,6 +73,8 @@ class Watch:
         self._snapshots.hear(text, params, connection)
         write = analyse(text)
         change = None if write is None else change_of(write, params, tables(self.alias), many=many)
+        if write is not None and change is not None:
+            change.grown = growth_of(write, change, params, tables(self.alias))
         self._schemas.hear(text, write, change, self.alias)
         if change is not None:
             return self._perform(change, call, context, text)
@@ -93,14 +96,13 @@ class Watch:
         if change.locks and not (can_lock(connection, text) and self._has_columns(change, connection)):
             change = change.coarse()
         if is_open(connection):
-            self._mark_and_lock(change, connection)
-            return call()
+            return self._mark_and_lock(change, connection).perform(change.grown, call, context["cursor"])
         if not change.locks:
             return self._alone(change, call, context, text)
         # 1. lock and read  2. the statement  3. marks  4. COMMIT: nobody sees what is written before it is marked.
-        return self._in_a_transaction(lambda: self._lock(change, connection), call, connection)
+        return self._in_a_transaction(lambda: self._lock(change, connection), call, connection, change.grown)
 
-    def _in_a_transaction(self, first: Call, call: Call, connection: BaseDatabaseWrapper) -> Any:
+    def _in_a_transaction(self, first: Call, call: Call, connection: BaseDatabaseWrapper, grown: Any = None) -> Any:
         """A statement in autocommit, in a transaction with what comes ``first`` and may say what to mark at last."""
         broken = connection.needs_rollback if rehearsals.is_bare(connection) else None
         try:
@@ -108,7 +110,7 @@ class Watch:
                 names = first()
                 result = call()
                 if names:
-                    self._transaction(connection).mark(tables(self.alias), names)
+                    self._transaction(connection).mark(tables(self.alias), names, grown)
                 return result
         finally:
             if broken is not None:
@@ -121,14 +123,14 @@ class Watch:
         connection: BaseDatabaseWrapper = context["connection"]
         connection.ensure_connection()
         single = Transaction(self.alias, connection)
-        single.mark(tables(self.alias), change.names)
+        single.mark(tables(self.alias), change.names, change.grown)
         if single.must_put:
             if self._can_wrap(connection, text):
                 return self._in_a_transaction(lambda: self._put_first(single, connection), call, connection)
             # A row of its own, which is dropped again and again until this statement is certainly over.
             single.put(until=now() + settings.MARK_TTL)
         try:
-            result = call()
+            result = single.perform(change.grown, call, context["cursor"])
         except BaseException:
             # With the connection broken the server may have committed: then the marks run out by themselves.
             self._end(single, connection)
@@ -161,13 +163,14 @@ class Watch:
         elif single.raw is connection.connection and is_over(connection):
             single.finish()
 
-    def _mark_and_lock(self, change: Change, connection: BaseDatabaseWrapper) -> None:
+    def _mark_and_lock(self, change: Change, connection: BaseDatabaseWrapper) -> Transaction:
         watched = tables(self.alias)
         current = self._transaction(connection)
         if change.complete or not change.locks:
-            current.mark(watched, change.names)
+            current.mark(watched, change.names, change.grown)
         if change.locks and change.table is not None:
-            current.mark(watched, self._lock(change, connection))
+            current.mark(watched, self._lock(change, connection), change.grown)
+        return current
 
     def _lock(self, change: Change, connection: BaseDatabaseWrapper) -> dict[str, set[str]]:
         """Lock the rows; the stamps (by table) of what they hold and will hold."""

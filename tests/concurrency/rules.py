@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from django.db.models import Model
 
-from redis_toolkit.cache import bulk, changes, debts, finding, outbox, stamps, transactions, watch
+from redis_toolkit.cache import bulk, changes, debts, finding, growth, outbox, stamps, transactions, watch
 from redis_toolkit.cache.behind import ledger as write_behind_ledger
 from redis_toolkit.cache.behind import merging
 from redis_toolkit.cache.reading import Reader
 from redis_toolkit.core.connections import Link, pack
 from redis_toolkit.core.lanes import Lane
 from redis_toolkit.core.scripts import run
+from redis_toolkit.structures import bloom
 
 __all__ = ["RULES", "leave_out"]
 
@@ -52,9 +53,9 @@ def lost_marks(patch: Patch) -> None:
     """After the commit a token that stands in a mark's place is left alone."""
     own: Any = vars(transactions)["unmark"]
 
-    def unmark(link: Link, stamps: Sequence[str], transaction: bytes) -> None:
+    def unmark(link: Link, stamps: Sequence[str], transaction: bytes, *further: Any) -> None:
         standing = [stamp for stamp in stamps if (link.ask(pack(("GET", stamp))) or b"")[:1] == b"m"]
-        own(link, standing, transaction)
+        own(link, standing, transaction, *further)
 
     patch.setattr(transactions, "unmark", unmark)
 
@@ -72,7 +73,7 @@ def snapshots(patch: Patch) -> None:
 def lingering(patch: Patch) -> None:
     """Marks go at the commit, however far replicas lag behind it."""
 
-    def unmark(link: Link, names: Sequence[str], transaction: bytes) -> None:
+    def unmark(link: Link, names: Sequence[str], transaction: bytes, *_: Any) -> None:
         run(link, [stamps._UNMARK.call(name, transaction, 0) for name in names])
 
     patch.setattr(transactions, "unmark", unmark)
@@ -108,11 +109,33 @@ def two_ids(patch: Patch) -> None:
     patch.setattr(merging, "_agree", lambda *_: True)
 
 
+def named_first(patch: Patch) -> None:
+    """Filters hear of new rows after the commit, and of nothing before it."""
+    patch.setattr(growth.Growth, "entering", lambda _: [])
+
+
+def known_writers(patch: Patch) -> None:
+    """Who builds a filter does not ask who is at work."""
+    own = bloom.Filter.begin
+
+    def begin(made: bloom.Filter, link: Link, *args: Any, **more: Any) -> bytes | None:
+        link.ask(pack(("DEL", made._keys[0])))
+        return own(made, link, *args, **more)
+
+    patch.setattr(bloom.Filter, "begin", begin)
+
+
+def dropped_filters(patch: Patch) -> None:
+    """Who drops what the outbox holds drops no filter."""
+    patch.setattr(stamps, "drops", lambda _: [])
+
+
 RULES: dict[str, Callable[[Patch], None]] = {
     rule.__name__: rule
     for rule in (
         marks, row_lock, old_values, missing_rows, stamps_first, lost_marks, own_writes, snapshots, lingering, server_run,
         outage_kept, ledger, turns, two_ids,
+        outage_kept, named_first, known_writers, dropped_filters,
     )
 }  # fmt: skip
 

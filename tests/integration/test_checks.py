@@ -20,16 +20,16 @@ from django.db import connections, models, router
 from django.test.utils import isolate_apps
 
 from redis_toolkit import checks
-from redis_toolkit.cache import CacheManager, WriteBehind, outbox, tables
+from redis_toolkit.cache import Bloom, CacheManager, WriteBehind, outbox, tables
 from redis_toolkit.cache.behind import counters, ledger
 from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
 from redis_toolkit.conf import Settings
-from tests.app.models import Cafe, Chair, Lesson, Page, Post, Season
+from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Season
 
 ROOT = Path(__file__).parents[2]
 IDS = [
-    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E030", "E031",
-    "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
+    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
+    "E031", "E050", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032", "W050",
 ]  # fmt: skip
 
 
@@ -66,6 +66,29 @@ def reported(identity: str) -> str:
         call_command("check", fail_level="WARNING")
     assert f"(redis_toolkit.{identity})" in str(caught.value)
     return str(caught.value)
+
+
+@pytest.fixture
+def shares() -> Iterator[None]:
+    """A model with a filter and a key that the database compares in its own way, among the models of the tests."""
+    with isolate_apps("tests.app"):
+
+        class Share(models.Model):
+            part = models.FloatField(primary_key=True)
+
+            cached = CacheManager(bloom=True)
+
+            class Meta:
+                app_label = "app"
+
+    registered = apps.get_app_config("app").models
+    registered["share"] = Share
+    apps.clear_cache()
+    tables.forget()
+    yield
+    del registered["share"]
+    apps.clear_cache()
+    tables.forget()
 
 
 @pytest.fixture
@@ -234,6 +257,27 @@ def test_e012(ours, monkeypatch, model, by, message, hint):
     shown = by[0] if len(by) == 1 else by
     assert [found[:2] for found in ours()] == [("E012", f"by={shown!r} of app.{model.__name__} {message}.")]
     assert hint in reported("E012")
+
+
+@pytest.mark.parametrize("names", ["note", "nobody", ("shop", "note")])
+def test_e020(ours, monkeypatch, names):
+    """What no unique constraint stands for cannot be ruled out; the fields of one may come in any order."""
+    manager = Coupon._meta.managers_map["cached"]
+    monkeypatch.setattr(manager, "bloom", Bloom(fields=["code", ("number", "shop")]))
+    assert ours() == []
+    monkeypatch.setattr(manager, "bloom", Bloom(fields=[names]))
+    ((identity, message, hint),) = ours()
+    assert identity == "E020"
+    assert message == f"Bloom(fields=[{names!r}]): app.Coupon has no such unique field or constraint."
+    assert hint in reported("E020")
+
+
+def test_e021(ours, shares):
+    """A filter of keys that the database compares in its own way."""
+    ((identity, message, hint),) = ours()
+    assert identity == "E021"
+    assert message == "A filter of app.Share is not possible: the database decides which of its keys are equal."
+    assert hint in reported("E021")
 
 
 def test_w001(ours, settings):
@@ -561,6 +605,28 @@ def test_w032(counting, monkeypatch):
         "redis_toolkit.W032",
         "The database 'default' has no ledger, so no WriteBehind can be flushed to it.",
     )
+
+
+def test_e050(ours, monkeypatch):
+    """Names in ``follow`` that are no foreign key."""
+    monkeypatch.setattr(Lesson.cached, "followed_relations", ("room", "students", "nobody"))
+    hint = "`follow` takes names of foreign keys and one-to-one fields, or True for all there are."
+    assert ours() == [
+        ("E050", f"follow={name!r}: app.Lesson.{name} is no foreign key or one-to-one field.", hint)
+        for name in ("students", "nobody")
+    ]
+    assert hint in reported("E050")
+
+
+def test_w050(ours, monkeypatch):
+    """``follow`` leads to rows that a base manager may hide."""
+    hidden = type("Hidden", (models.Manager,), {"get_queryset": lambda manager: None})
+    monkeypatch.setattr(Lesson.cached, "followed_relations", ("room", "group"))
+    monkeypatch.setitem(vars(Room._meta), "base_manager", hidden())
+    hint = "It may hide rows. Take the name out of `follow`, or base_manager_name out of that Meta."
+    message = "follow='room': app.Room has a base manager of its own, so the database is asked."
+    assert ours() == [("W050", message, hint)]
+    assert hint in reported("W050")
 
 
 def test_ids_are_unique_and_documented():

@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from redis_toolkit.signals import cache_read
 from tests.app import models as m
-from tests.battery import Ask, Universe, plain, questions, row
+from tests.battery import Ask, Universe, attributes, followed, paged, plain, questions, row
 from tests.property.world import MADE_UP, World
 
 __all__ = ["Answers", "Asked", "all_questions", "answers", "answers_told", "differences", "truth"]
@@ -33,6 +33,9 @@ def _people() -> Iterator[Asked]:
     yield "kept by the first", m.Pet, every(keeper=1)
     yield "patients", m.Pet, every(vet=2)
     yield "pets and people", m.Pet, lambda p: list(p.order_by("pk").select_related("owner", "keeper", "vet", "guard"))
+    yield "people of pets", m.Pet, lambda p: attributes(p.order_by("pk"), "owner", "keeper", "vet", "guard")
+    yield "people of pets at once", m.Pet, lambda p: followed(p.order_by("pk"), "owner", "keeper", "vet", "guard")
+    yield "pages of pets", m.Pet, lambda p: paged(p.order_by("-owner_id", "label"), "-owner_id", "label", "pk")
     yield "owners by label", m.Owner, every(label="b")
     yield "friends", m.Owner, lambda o: list(o.order_by("pk").prefetch_related("friends", "teams"))
     yield "members", m.Team, lambda t: list(t.filter(members=1).order_by("pk").values("pk", "memberships__role"))
@@ -64,11 +67,18 @@ def _chains(alias: str) -> Iterator[Asked]:
     yield "freighter", m.Freighter, row(pk=1)
     yield "lines by name", m.Line, every(name="U1")
     yield "tickets", m.Ticket, lambda t: list(t.order_by("pk").select_related("stop__line"))
+    yield "stops of tickets", m.Ticket, lambda t: attributes(t.order_by("pk"), "stop")
+    yield "lines of tickets", m.Ticket, lambda t: followed(t.order_by("pk"), "stop__line")
     yield "tickets to nowhere", m.Ticket, lambda t: t.filter(stop=None).count()
     yield "fruits", m.Fruit, every(basket=1)
     yield "seeds", m.Seed, lambda s: s.filter(fruit__basket=1).count()
     yield "author", m.Author, row(pk=2)
     yield "poems", m.Poem, lambda p: list(p.filter(author=1).order_by("pk").select_related("author__student"))
+    yield "authors of poems", m.Poem, lambda p: attributes(p.order_by("pk"), "author", "cover")
+    yield "people of poems", m.Poem, lambda p: followed(p.order_by("pk"), "author__student", "cover")
+    yield "countries of cities", m.City, lambda c: attributes(c.order_by("pk"), "country")
+    yield "countries at once", m.City, lambda c: followed(c.order_by("pk"), "country")
+    yield "pages of cities", m.City, lambda c: paged(c.order_by("country_id", "-name"), "country_id", "-name", "-pk")
     yield "cities by code", m.City, every(country="a")
     yield "countries", m.Country, lambda c: list(c.order_by("pk").values_list("code", "name"))
     yield "leaves", m.Ledger, lambda rows: list(rows.filter(parent=1).order_by("pk"))

@@ -5,8 +5,17 @@ from __future__ import annotations
 import datetime
 from typing import Any, assert_type
 
-from redis_toolkit.cache import CachedQuerySet, CacheManager, cached, invalidate
-from redis_toolkit.exceptions import BreakerOpen, RedisToolkitError, StoreUnavailable
+from redis_toolkit.cache import (
+    CachedPages,
+    CachedQuerySet,
+    CacheManager,
+    Page,
+    aprefetch_cached,
+    cached,
+    invalidate,
+    prefetch_cached,
+)
+from redis_toolkit.exceptions import BadCursor, BreakerOpen, RedisToolkitError, StoreUnavailable
 from redis_toolkit.testing import PostgresServer, ValkeyServer, embedded_valkey
 from tests.app.models import Badge, Place
 
@@ -37,8 +46,40 @@ def a_query_chains_as_a_cached_query() -> None:
 def a_manager_takes_fields_and_tuples_of_fields() -> None:
     CacheManager[Badge](ttl=60, by=["label", ("label", "owner")])
     CacheManager[Badge](ttl=datetime.timedelta(hours=1))
+    CacheManager[Badge](follow=True)
+    CacheManager[Badge](follow=["owner"])
     CacheManager[Badge](by=[1])  # type: ignore[list-item]
     CacheManager[Badge](ttl="an hour")  # type: ignore[arg-type]
+
+
+def pages_hold_rows_of_their_model() -> None:
+    pages = CachedPages(Badge.cached.filter(label="x").order_by("label"), size=20)
+    assert_type(pages, CachedPages[Badge])
+    assert_type(CachedPages(Badge.cached), CachedPages[Badge])
+    page = pages.page(after="cursor")
+    assert_type(page, Page[Badge])
+    assert_type(page.rows, tuple[Badge, ...])
+    assert_type(page.next, str | None)
+    assert_type([badge.label for badge in pages], list[str])
+    assert_type(next(pages.walk()), Badge)
+    page.next = None  # type: ignore[misc]
+    CachedPages(Badge.cached, size="many")  # type: ignore[arg-type]
+
+
+async def so_do_asynchronous_pages(pages: CachedPages[Badge]) -> None:
+    assert_type(await pages.apage(), Page[Badge])
+    assert_type([badge async for badge in pages], list[Badge])
+    await aprefetch_cached((await pages.apage()).rows, "owner")
+
+
+def relations_are_named(badges: list[Badge]) -> None:
+    prefetch_cached(badges, "owner")
+    prefetch_cached(CachedPages(Badge.cached).page().rows, "owner__author")
+    prefetch_cached(badges, 1)  # type: ignore[arg-type]
+
+
+def a_cursor_error_is_a_value_error(error: BadCursor) -> ValueError:
+    return error
 
 
 @cached(depends_on=[Place], ttl=60)

@@ -69,7 +69,7 @@ def _questions() -> Iterator[object]:
 
 
 def _expiries(address: str) -> list[float]:
-    """Seconds until each entry expires. What lives longer than an entry may is a stamp; what is nearly over, a claim."""
+    """Seconds until each entry expires. What lives longer is a stamp, what lives a moment a claim."""
     with redis.Redis.from_url(address) as client:
         keys = list(client.scan_iter(count=1000))
         pipeline = client.pipeline(transaction=False)

@@ -23,6 +23,7 @@ from tests.app.models.curious import (
     Ware,
     Witness,
 )
+from tests.app.models.doors import Coupon, Parcel, Pass, SeasonPass, Voucher
 from tests.app.models.fates import Membership, Owner, Pet, Team
 from tests.app.models.fields import Annex, Everything, Seat, Stock, Wallet
 from tests.app.models.guild import Contract, Guild, Mastery, Permit, Skill, Stall, Town, Trade, Wagon, Worker
@@ -63,6 +64,7 @@ __all__ = [
     "City",
     "Contract",
     "Country",
+    "Coupon",
     "Dish",
     "EarlyLesson",
     "Event",
@@ -81,6 +83,8 @@ __all__ = [
     "Naming",
     "Owner",
     "Page",
+    "Parcel",
+    "Pass",
     "Permit",
     "Pet",
     "Place",
@@ -88,6 +92,7 @@ __all__ = [
     "Post",
     "Room",
     "Season",
+    "SeasonPass",
     "Seat",
     "Seed",
     "Shelf",
@@ -108,6 +113,7 @@ __all__ = [
     "Trade",
     "Unwatched",
     "Visitor",
+    "Voucher",
     "Wagon",
     "Wallet",
     "Ware",

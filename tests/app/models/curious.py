@@ -74,7 +74,7 @@ class Poem(models.Model):
     title = models.CharField(max_length=40)
 
     objects = models.Manager()
-    cached = CacheManager(by=["author"])
+    cached = CacheManager(by=["author"], follow=["author", "cover"])
 
 
 class Country(models.Model):
@@ -94,7 +94,7 @@ class City(models.Model):
     name = models.CharField(max_length=40)
 
     objects = models.Manager()
-    cached = CacheManager(by=["country"])
+    cached = CacheManager(by=["country"], follow=True)
 
     class Meta:
         unique_together = (("country", "name"),)

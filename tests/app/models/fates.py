@@ -40,7 +40,7 @@ class Pet(Labelled):
     vet = models.ForeignKey(Owner, models.SET_NULL, null=True, related_name="patients")
     guard = models.ForeignKey(Owner, models.PROTECT, null=True, related_name="guarded")
 
-    cached = CacheManager(by=["owner", "keeper", "vet"])
+    cached = CacheManager(by=["owner", "keeper", "vet"], follow=True)
 
 
 class Team(Labelled):

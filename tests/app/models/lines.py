@@ -30,4 +30,4 @@ class Ticket(models.Model):
     stop = models.ForeignKey(Stop, SET_NULL, null=True, related_name="+")
 
     objects = models.Manager()
-    cached = CacheManager(by=["stop"])
+    cached = CacheManager(by=["stop"], follow=["stop"])

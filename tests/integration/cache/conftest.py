@@ -89,7 +89,7 @@ def alias(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def _django_db_helper(request: pytest.FixtureRequest) -> None:
     """pytest-django's own, which flushes every table, for tests without a fixture that tidies up itself."""
-    if {"term", "empty_outboxes"}.isdisjoint(request.fixturenames):
+    if {"doors", "term", "empty_outboxes"}.isdisjoint(request.fixturenames):
         request.getfixturevalue("_django_db_helper")
 
 

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,11 @@ from celery import Celery
 from django.db import connections, transaction
 
 from redis_toolkit.cache import looks
+from redis_toolkit.cache.building import status_of
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from tests import servers
+from tests.app.models import Parcel
 from tests.integration.cache.leftovers import leave
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("empty_outboxes")]
@@ -217,3 +220,20 @@ def test_what_lies_in_the_queue(client, broker, shared_redis):
     headers = json.loads(message)["headers"]
     assert (headers["task"], headers["ignore_result"], headers["retries"]) == (TASK, True, 0)
     assert headers["expires"] is not None
+
+
+def test_filters_are_built_with_progress(worker, client):
+    """A worker builds a filter of 700 rows, says how far it is after each piece, and what became of it."""
+    Parcel.objects.bulk_create(Parcel() for _ in range(700))
+    said = []
+    building = client.send_task("redis_toolkit.build_blooms", (["app.Parcel"],))
+    worker()
+    found = building.get(timeout=PATIENCE, on_message=said.append)
+    assert found == {"app.Parcel (default)": "built"}
+    assert [message["result"] for message in said if message["status"] == "PROGRESS"] == [
+        {"filter": "app.Parcel (default)", "done": done, "total": 700} for done in (500, 700)
+    ]
+    assert len(Parcel.cached.in_bulk([uuid.UUID(int=1)])) == 0
+    status = status_of(Parcel, "default")
+    # (A member may look like one that is there already.)
+    assert (status.state, 690 <= status.number <= 700, status.size.capacity) == ("complete", True, 1050)

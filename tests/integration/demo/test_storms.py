@@ -88,13 +88,16 @@ def test_a_hot_key(on_each: Environment) -> None:
 
 
 def test_absent_ids(on_each: Environment) -> None:
-    """Four hundred lookups of forty numbers: a question for each, or one for each number; nothing is ever found."""
+    """Four hundred lookups: a question for each, or for those few that the filter took for others; nothing is found."""
     without, with_ = storm(on_each, "absent-ids", 400)
     counted = ("lookups", "questions", "spared", "found")
     assert [without["figures"][name] for name in counted] == [400, 400, 0, 0]
-    assert [with_["figures"][name] for name in counted] == [400, 40, 360, 0]
+    mistaken = with_["figures"]["questions"]
+    assert [with_["figures"][name] for name in counted] == [400, mistaken, 400 - mistaken, 0]
+    # One in a hundred is what it was built for; six standard deviations above is sixteen.
+    assert mistaken <= 16
     assert without["series"]["asked"][-1] == [400, 400]
-    assert with_["series"]["asked"][-1] == [400, 40]
+    assert with_["series"]["asked"][-1] == [400, mistaken]
 
 
 def test_mass_expiry(loaded: Environment) -> None:
