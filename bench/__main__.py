@@ -1,4 +1,4 @@
-"""``python -m bench``, and ``mix``, ``stampede`` or ``penetration`` after it: see ``--help``."""
+"""``python -m bench``; ``mix``, ``stampede``, ``penetration``, ``outage`` or ``avalanche`` after it: see ``--help``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bench.servers import running
 from bench.stampede import plan as storms
 from bench.stampede import report as stamped
 from bench.stampede import run as stampede
+from bench.storms import avalanche, outage
 
 FULL = Pace(rounds=40, batch_seconds=0.012)
 QUICK = Pace(rounds=6, batch_seconds=0.006)
@@ -39,7 +40,7 @@ MOST_QUERIES = 0.015
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run once and print the report; 1 if a contestant failed, was wrong or did not serve its hits from the cache."""
     options = _parser().parse_args(arguments)
-    measure = {"reads": _reads, "mix": _mixed, "stampede": _stampede, "penetration": _penetrated}[options.what]
+    measure = _MEASURES[options.what]
     try:
         report, data, code = measure(options)
     except ValueError as error:
@@ -99,6 +100,23 @@ def _penetrated(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return penetration.as_markdown(found, rows, seed), {"rows": rows, "seed": seed, "ways": found}, int(wrong)
 
 
+def _outage(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    seed = options.seed or str(random.randrange(10**6))
+    found = outage.run(options.operations or (200 if options.quick else 5000), seed)
+    return outage.as_markdown(found), found, 1 if outage.failed(found) else 0
+
+
+def _avalanche(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    found = avalanche.run(options.operations or (1000 if options.quick else 10_000))
+    return avalanche.as_markdown(found), found, 0
+
+
+_MEASURES = {
+    "reads": _reads, "mix": _mixed, "stampede": _stampede, "penetration": _penetrated, "outage": _outage,
+    "avalanche": _avalanche,
+}  # fmt: skip
+
+
 def _transport(options: argparse.Namespace) -> str:
     return "TCP" if options.tcp else "unix socket"
 
@@ -108,10 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     stormed = ", ".join(contestant.name for contestant in storms.CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
-        "what", nargs="?", choices=("reads", "mix", "stampede", "penetration"), default="reads",
+        "what", nargs="?", choices=tuple(_MEASURES), default="reads",
         help="reads: one process each, what a hit, a miss and a save cost; mix: 95 reads to 5 writes in four processes;"
         " stampede: four processes of many callers ask for one answer that is gone;"
-        " penetration: how many made-up ids reach the database",
+        " penetration: how many made-up ids reach the database;"
+        " outage: reads while Redis refuses, hangs, is slow or killed; avalanche: when entries written together end",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}; stampede: of {stormed}")
@@ -122,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
         "--operations",
         type=int,
         metavar="N",
-        help=f"mix: of a process in a turn ({FULL_MIX.operations}); penetration: ids ({FULL_PROBES[1]})",
+        help=f"mix: of a process in a turn ({FULL_MIX.operations}); penetration: ids ({FULL_PROBES[1]});"
+        " outage: reads; avalanche: entries",
     )
     parser.add_argument("--callers", type=int, metavar="N", help=f"stampede: of each process ({FULL_STAMPEDE.callers})")
     parser.add_argument("--scenario", metavar="A,B", help=f"stampede: some of {', '.join(storms.SCENARIOS)}")

@@ -83,8 +83,17 @@ def _prober(job: dict[str, Any]) -> Any:
     return Prober(**job["penetration"])
 
 
+def _victim(job: dict[str, Any]) -> Any:
+    from bench.storms.victim import Victim
+    from bench.timetable import fill
+
+    if job["storm"]["first"]:
+        fill()
+    return Victim()
+
+
 #: What is played, where it is not the stopwatch, by the word its job has.
-_KINDS = {"mix": _player, "penetration": _prober, "stampede": _callers}
+_KINDS = {"mix": _player, "penetration": _prober, "stampede": _callers, "storm": _victim}
 
 
 if __name__ == "__main__":

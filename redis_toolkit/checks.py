@@ -38,7 +38,7 @@ def check_models(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
     if _invalid() or _names():
         # First these have to be right: what is cached, and of which tenant, cannot be told with them.
         return []
-    return [*_managers(app_configs), *_functions(), *problems.of_declarations()]
+    return [*_managers(app_configs), *_functions(), *_warm(), *problems.of_declarations()]
 
 
 def check_databases(
@@ -138,6 +138,20 @@ def _names() -> list[CheckMessage]:
             message = f"REDIS_TOOLKIT_TENANT cannot be imported: {error}"
             hint = "It is the dotted path of a callable that takes a database alias."
             found.append(Error(message, hint=hint, id="redis_toolkit.E006"))
+    return found
+
+
+def _warm() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for name in settings.WARM if Settings.WARM.valid(settings.WARM) else ():
+        try:
+            reason = "" if callable(import_string(name)) else "it is no callable"
+        except ImportError as error:
+            reason = str(error)
+        if reason:
+            message = f"REDIS_TOOLKIT_WARM names {name!r}, which cannot be called: {reason}"
+            hint = "It is the dotted path of a callable without arguments that returns or yields cached querysets."
+            found.append(Error(message, hint=hint, id="redis_toolkit.E060"))
     return found
 
 

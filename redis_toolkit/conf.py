@@ -245,6 +245,27 @@ class Settings:
         valid=_positive,
     )
 
+    LOADS = Setting[int | None](
+        32,
+        "Most answers that a process loads from its databases at once, because they are not cached or Redis is away;"
+        " further readers queue. Whoever is inside a transaction is not made to wait. None: no bound.",
+        must="None or a whole number, 1 or more",
+        valid=_size_or_none,
+    )
+    LOADS_WAIT = Setting(
+        5,
+        "Seconds that a reader queues for its turn to load; then it gets `CacheOverloaded`.",
+        must="a number of seconds, 0 or more",
+        valid=_not_negative,
+    )
+    WARM = Setting[Sequence[str]](
+        (),
+        "What `redis_warm` fills: dotted paths of callables that return or yield cached querysets, models (all of"
+        " their rows, by key) or callables.",
+        must="a list of dotted paths",
+        valid=_names,
+    )
+
     @classmethod
     def declared(cls) -> Iterator[Setting[object]]:
         """Every setting in the order of declaration, for checks and docs."""

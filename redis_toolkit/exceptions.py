@@ -7,6 +7,7 @@ import inspect
 __all__ = [
     "BadCursor",
     "BreakerOpen",
+    "CacheOverloaded",
     "CodecError",
     "Misconfigured",
     "OutcomeUnknown",
@@ -19,7 +20,7 @@ class RedisToolkitError(Exception):
     """Something in redis_toolkit failed."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or inspect.getdoc(type(self)) or type(self).__name__)
+        super().__init__(message or (inspect.getdoc(type(self)) or type(self).__name__).partition("\n\n")[0])
 
 
 class Misconfigured(RedisToolkitError):
@@ -36,6 +37,17 @@ class BreakerOpen(StoreUnavailable):
 
 class OutcomeUnknown(StoreUnavailable):
     """A command that must not run twice was sent to Redis and no answer came: it may have been carried out, or not."""
+
+
+class CacheOverloaded(RedisToolkitError):
+    """The answer is not cached, and too many others are being loaded from the database (REDIS_TOOLKIT_LOADS).
+
+    ``retry_after``: whole seconds after which to ask again.
+    """
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class CodecError(RedisToolkitError):

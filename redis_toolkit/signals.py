@@ -11,9 +11,8 @@ __all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
 
 #: A cached read was answered. sender: the model (or the function); kind: "get", "bulk", "rows", "count", "exists",
 #: "aggregate" or "value"; outcome: "hit", "miss", "bypass", "shared" (another thread has loaded it), "stale" (a write
-#: has ended it, and that was agreed to) "absent" (by a
-#: filter) or "refresh" (in the background); alias: database alias; seconds: duration,
-#: float.
+#: has ended it, and that was agreed to), "absent" (a filter says so), "kept" (by this process, while Redis is away) or
+#: "refresh" (in the background); alias: database alias; seconds: duration, float.
 cache_read = Signal()
 
 #: Stamps were marked by a write or dropped by ``invalidate``. sender: None; stamps: tuple of stamp keys (str);
@@ -24,5 +23,5 @@ cache_invalidated = Signal()
 #: during: "read", "store", "mark", "unmark" or "add"; error: the exception.
 cache_failed = Signal()
 
-#: A circuit breaker opened or closed. sender: the Breaker; alias: cache alias; state: "open" or "closed".
+#: A circuit breaker changed. sender: the Breaker; alias: cache alias; state, before: "closed", "open" or "half-open".
 breaker_changed = Signal()

@@ -6,18 +6,20 @@ For beat: a run that fails is not tried again by itself, for the next one is on 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from celery import shared_task
 from django.apps import apps
 from django.db import router
 
+from redis_toolkit.cache import warming
 from redis_toolkit.cache.behind import flush_all
 from redis_toolkit.cache.building import build, declared, why_due
 from redis_toolkit.cache.draining import drain_all
 from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["build_blooms", "drain_outbox", "flush_write_behind"]
+__all__ = ["build_blooms", "drain_outbox", "flush_write_behind", "warm"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 
@@ -83,3 +85,15 @@ def build_blooms(self: Any, models: list[str] | None = None, *, every: bool = Fa
         if found[name] == "dropped":
             _log.warning("The filter of %s was not built: rows were added that nobody could name.", name)
     return found
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name="redis_toolkit.warm", ignore_result=True, throws=(StoreUnavailable,)
+)
+def warm(names: Sequence[str] | None = None, models: Sequence[str] = ()) -> int:
+    """Fill what ``REDIS_TOOLKIT_WARM`` declares, or the names of it and the models given; how many answers and rows.
+
+    As ``manage.py redis_warm``. Raises StoreUnavailable while Redis is away, and Misconfigured for a name that is not
+    declared. May be killed, repeated, and run twice at once.
+    """
+    return sum(each.done for each in warming.warm([] if names is None and models else names, models=models))

@@ -23,6 +23,7 @@ from redis_toolkit.cache.managers import CacheManager
 from redis_toolkit.cache.pages import CachedPages, Page
 from redis_toolkit.cache.querysets import CachedQuerySet
 from redis_toolkit.cache.relations import aprefetch_cached, prefetch_cached
+from redis_toolkit.cache.vitals import Health, health
 
 __all__ = [
     "Bloom",
@@ -30,10 +31,12 @@ __all__ = [
     "CachedPages",
     "CachedQuerySet",
     "Flushed",
+    "Health",
     "Page",
     "WriteBehind",
     "aprefetch_cached",
     "cached",
+    "health",
     "invalidate",
     "prefetch_cached",
 ]

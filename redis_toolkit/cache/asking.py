@@ -20,9 +20,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
+from redis_toolkit.cache import gate
 from redis_toolkit.cache.finding import NOTHING, Finding
 from redis_toolkit.cache.flights import Flight, learn
 from redis_toolkit.cache.loads import Load, join_or_begin, within
+from redis_toolkit.cache.outages import Outage
 from redis_toolkit.cache.reading import Loaded, Question, Source, unreadable
 from redis_toolkit.cache.status import is_open
 from redis_toolkit.conf import settings
@@ -166,12 +168,37 @@ class Asking(Finding):
         if self._held:
             self._report("hit")
             return self._held[0]
+        question, connection = self.question, self.reader.connection
+        outage = Outage(self.reader, question.tables, question.fingerprint, question.terms.outage)
+        kept = self._kept(outage)
+        if kept is not NOTHING:
+            return kept
         with self._loading(load):
+            # Whoever was let in before us may have loaded the same.
+            kept = self._kept(outage)
+            if kept is not NOTHING:
+                return kept
+            outage.begin(connection)
             loaded: Loaded = yield LOAD
-        if load is not None and loaded.error is None:
-            load.land(loaded.payload, verified=False)
+        if loaded.error is None:
+            outage.keep(question.key, loaded.payload)
+            if load is not None:
+                load.land(loaded.payload, verified=False)
         self._report("bypass")
         return loaded.answer
+
+    def _kept(self, outage: Outage) -> Any:
+        """What this process keeps while Redis is away, as objects of the caller's own, or NOTHING."""
+        payload = False if self._refresh or not outage else outage.find(self.question.key)
+        if payload is False:
+            return NOTHING
+        try:
+            answer = self.question.read(payload)
+        except CodecError as error:
+            unreadable(self.question.model, error)
+            return NOTHING
+        self._report("kept")
+        return answer
 
     def _fill(self, load: Load | None, flight: Flight | None, tokens: list[bytes]) -> Steps:
         """Load under ``tokens`` and store."""
@@ -205,7 +232,7 @@ class Asking(Finding):
 
     @contextmanager
     def _loading(self, load: Load | None) -> Iterator[None]:
-        with within():
+        with gate.admit(), within():
             if load is not None:
                 load.run()
             yield

@@ -8,10 +8,13 @@ from typing import Any
 from django.db import connections
 from django.db.models import QuerySet
 
+from redis_toolkit.cache import gate, outages
 from redis_toolkit.cache.answers import execute, pack_rows, read_rows
 from redis_toolkit.cache.entries import open_entry
+from redis_toolkit.cache.freshness import Terms
 from redis_toolkit.cache.reading import Loaded, Reader, Source, report, unreadable
 from redis_toolkit.cache.rows import ABSENT, Place, Rows
+from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
 from redis_toolkit.exceptions import CodecError
 
@@ -21,7 +24,7 @@ Places = Mapping[Any, Place]
 
 
 def in_bulk(
-    rows: Rows, wanted: Iterable[Any], source: Source, ttl: float, field_name: str = "pk"
+    rows: Rows, wanted: Iterable[Any], source: Source, terms: Terms, field_name: str = "pk"
 ) -> dict[Any, Any] | None:
     """The rows with these keys, by key, in the order asked; None if Django must look at one of the keys.
 
@@ -31,7 +34,7 @@ def in_bulk(
     if places is None:
         return None
     began = monotonic()
-    found, outcome = _Bulk(rows, source, ttl, field_name).answer(places)
+    found, outcome = _Bulk(rows, source, terms, field_name).answer(places)
     report("bulk", rows.model, outcome, source, began)
     return {key: found[key] for key in places if found.get(key, ABSENT) is not ABSENT}
 
@@ -39,10 +42,11 @@ def in_bulk(
 class _Bulk:
     """The means of one bulk read."""
 
-    def __init__(self, rows: Rows, source: Source, ttl: float, field_name: str) -> None:
+    def __init__(self, rows: Rows, source: Source, terms: Terms, field_name: str) -> None:
         self._rows = rows
         self._source = source
-        self._ttl = ttl
+        self._terms = terms
+        self._ttl = terms.ttl or settings.CACHE_TTL
         self._field_name = field_name
         self._reader = Reader(source)
 
@@ -53,7 +57,7 @@ class _Bulk:
         reader = self._reader
         seen = reader.fetch((*entries, *stamps)) if reader.may_ask(self._rows.tables) else None
         if seen is None:
-            return self._load(places)[0], "bypass"
+            return self._without_redis(places)
         values = dict(zip(stamps, seen[len(entries) :], strict=True))
         found = self._hits(dict(zip(places, seen, strict=False)), places, values)
         missing = {key: place for key, place in places.items() if key not in found}
@@ -68,6 +72,25 @@ class _Bulk:
                 return found, "absent"
         loaded, outcome = self._fill(missing, values)
         return found | loaded, outcome
+
+    def _without_redis(self, places: Places) -> tuple[dict[Any, Any], str]:
+        """The rows from the database, but for those that this process keeps."""
+        shape = self._rows.shape
+        outage = outages.Outage(self._reader, self._rows.tables, shape.codec.fingerprint, self._terms.outage)
+        kept = {key: outage.find(place.key) for key, place in places.items()} if outage else {}
+        found: dict[Any, Any] = {key: ABSENT for key, payload in kept.items() if payload is None}
+        raws = {key: read_rows(shape, payload, self._source.read)[0] for key, payload in kept.items() if payload}
+        found |= zip(raws, self._rows.build(list(raws.values()), self._source), strict=True)
+        missing = {key: place for key, place in places.items() if key not in found}
+        if not missing:
+            return found, "kept"
+        outage.begin(self._reader.connection)
+        loaded, payloads = self._load(missing)
+        for key, place in missing.items():
+            payload, error = payloads.get(key, (None, None))
+            if error is None:
+                outage.keep(place.key, payload)
+        return found | loaded, "bypass"
 
     def _hits(
         self, entries: Mapping[Any, bytes | None], places: Places, values: Mapping[str, bytes | None]
@@ -122,7 +145,9 @@ class _Bulk:
             query = (
                 QuerySet(model=model, using=alias).filter(**{f"{attname}__in": keys[at : at + batch]}).order_by().query
             )
-            for raw in list(execute(query, alias)):
+            with gate.admit():
+                raws = list(execute(query, alias))
+            for raw in raws:
                 (row,), payload, error = pack_rows(self._rows.shape, iter([raw]), alias)
                 found.append(row)
                 payloads[row[key_at]] = (payload, error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.apps import apps
 from django.core import checks
@@ -18,7 +18,10 @@ from redis_toolkit.cache.relations import is_forward, is_plain
 from redis_toolkit.cache.tables import NOT_INSTALLED, unique_sets
 from redis_toolkit.core.codecs import unsupported_reason
 
-__all__ = ["problems", "why_never_cached"]
+__all__ = ["LONGEST_OUTAGE_TTL", "problems", "why_never_cached"]
+
+#: Seconds that an answer kept while Redis is away may be old without a warning.
+LONGEST_OUTAGE_TTL: Final = 60
 
 
 def problems(manager: Any) -> list[checks.CheckMessage]:
@@ -26,6 +29,16 @@ def problems(manager: Any) -> list[checks.CheckMessage]:
     found: list[checks.CheckMessage] = []
     if not apps.is_installed("redis_toolkit"):
         found.append(checks.Error(NOT_INSTALLED, hint="Add it.", obj=manager.model, id="redis_toolkit.E004"))
+    if manager.terms.outage > LONGEST_OUTAGE_TTL:
+        found.append(
+            checks.Warning(
+                f"outage_ttl={manager.terms.outage:g} of {manager.model._meta.label} is above"
+                f" {LONGEST_OUTAGE_TTL} seconds.",
+                hint="While Redis is away its readers may be given what is so much older than the last commit.",
+                obj=manager.model,
+                id="redis_toolkit.W060",
+            )
+        )
     for names in manager.by:
         found += _problems_of(manager, names)
     if manager.bloom is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
-from redis_toolkit.cache import recency, refreshing
+from redis_toolkit.cache import own_writes, recency, refreshing
 from redis_toolkit.cache.entries import Body, is_of_run, open_entry, peek
 from redis_toolkit.cache.freshness import is_early
 from redis_toolkit.cache.reading import Question, Reader, Source, report, unreadable
@@ -46,21 +46,23 @@ class Finding:
         self._held, self._payload, self._seen = (), NOTHING, None
         if not reader.may_ask(question.tables):
             return NOTHING
-        at = monotonic()
+        stale = question.terms.stale
+        # Before the cache is asked: a write of ours that is over meanwhile is then another state.
+        at, state = (monotonic(), own_writes.seen(question.tables)) if stale else (0.0, ())
         seen = self._seen = reader.fetch((question.key, *question.stamps))
         if seen is None or seen[0] is None or self._refresh:
             return NOTHING
         try:
             body = open_entry(seen[0], question.fingerprint, reader.link.run, seen[1:])
             if body is None:
-                return self._stale(seen[0]) if question.terms.stale else NOTHING
+                return self._stale(seen[0]) if stale else NOTHING
             answer = question.read(body.payload)
         except CodecError as error:
             unreadable(question.model, error)
             return NOTHING
         self._payload = body.payload
-        if question.terms.stale:
-            recency.saw(question.key, at)
+        if stale:
+            recency.saw(question.key, at, state)
         if not self._is_due(body):
             self._report("hit")
             return answer

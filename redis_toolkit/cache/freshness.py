@@ -17,16 +17,19 @@ class Terms(NamedTuple):
     """How long an answer may be given. ``ttl`` and ``fresh``: seconds, None: by the setting, and as long as the ttl.
 
     Past ``fresh`` it is still given, while a new one is made. ``stale``: seconds for which it may be given after a
-    write has ended it.
+    write has ended it. ``outage``: seconds for which this process keeps it to itself while Redis is away.
     """
 
     ttl: float | None = None
     fresh: float | None = None
     stale: float = 0.0
+    outage: float = 0.0
 
     def over(self, other: Terms) -> Terms:
         """These terms, and ``other`` where they say nothing."""
-        return Terms(self.ttl or other.ttl, self.fresh or other.fresh, self.stale or other.stale)
+        return Terms(
+            self.ttl or other.ttl, self.fresh or other.fresh, self.stale or other.stale, self.outage or other.outage
+        )
 
 
 def terms(ttl: float | timedelta | None, fresh: float | timedelta | None, stale: float | timedelta | None) -> Terms:

@@ -17,11 +17,10 @@ from redis_toolkit.cache.absence import Bloom
 from redis_toolkit.cache.answers import source_of
 from redis_toolkit.cache.bulk import in_bulk
 from redis_toolkit.cache.declarations import problems
-from redis_toolkit.cache.freshness import terms
+from redis_toolkit.cache.freshness import seconds, terms
 from redis_toolkit.cache.querysets import CachedQuerySet
 from redis_toolkit.cache.rows import ABSENT, rows_of
 from redis_toolkit.cache.tracing import has_own
-from redis_toolkit.conf import settings
 from redis_toolkit.exceptions import Misconfigured
 
 __all__ = ["CacheManager"]
@@ -42,7 +41,8 @@ class CacheManager(_Manager[M]):
     The primary key, unique fields and unique constraints need not be declared. ``bloom``: True, or a :class:`Bloom`,
     for a filter that answers for keys which are not there without asking the database, once it was built.
     ``follow``: names of foreign keys, or True for all, that rows from the cache follow through the cache
-    (``lesson.teacher``).
+    (``lesson.teacher``). ``outage_ttl``: seconds (or a timedelta) for which this process keeps answers to itself while
+    Redis is away; so much older than what other processes have committed they may be then. None: the database answers.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class CacheManager(_Manager[M]):
         by: Iterable[str | Sequence[str]] = (),
         bloom: bool | Bloom = False,
         follow: bool | Iterable[str] = (),
+        outage_ttl: float | timedelta | None = None,
     ) -> None:
         super().__init__()
         self.bloom: Bloom | None = Bloom() if bloom is True else bloom or None
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
-        self.terms = terms(ttl, fresh, stale)
+        outage = 0.0 if outage_ttl is None else seconds(outage_ttl)
+        self.terms = terms(ttl, fresh, stale)._replace(outage=outage)
         self.by: tuple[tuple[str, ...], ...] = tuple(
             (names,) if isinstance(names, str) else tuple(names) for names in by
         )
@@ -103,7 +105,7 @@ class CacheManager(_Manager[M]):
         if wanted and field_name == "pk" and self._is_whole():
             alias = self.db
             source = source_of(self.model, self._db, cast("Any", self)._hints, alias)
-            found = source and in_bulk(rows_of(self.model, alias), wanted, source, self.terms.ttl or settings.CACHE_TTL)
+            found = source and in_bulk(rows_of(self.model, alias), wanted, source, self.terms)
             if found is not None:
                 return found
         bulk: dict[Any, M] = self.get_queryset().in_bulk(wanted, field_name=field_name)

@@ -29,7 +29,6 @@ from redis_toolkit.cache.instances import link_known
 from redis_toolkit.cache.orderings import Ordering, ordering_of
 from redis_toolkit.cache.querysets import CachedQuerySet
 from redis_toolkit.cache.rows import rows_of
-from redis_toolkit.conf import settings
 from redis_toolkit.exceptions import Misconfigured
 
 __all__ = ["CachedPages", "Page"]
@@ -146,15 +145,13 @@ class CachedPages(Generic[M]):
         mode = getattr(asked, "_fetch_mode", None)
         if asked._cache_mode == "use" and (mode is None or not mode.track_peers):
             source = source_of(asked.model, asked._db, asked._hints, asked.db)
-            found = source and in_bulk(
-                rows_of(asked.model, asked.db), keys, source, asked._cache_ttl or settings.CACHE_TTL
-            )
+            found = source and in_bulk(rows_of(asked.model, asked.db), keys, source, asked._cache_terms)
             if found is not None:
                 for row in found.values() if mode is not None else ():
                     row._state.fetch_mode = mode
                 return found
         whole: Any = CachedQuerySet(model=asked.model, using=asked._db, hints=asked._hints)
-        whole._cache_mode, whole._cache_ttl = asked._cache_mode, asked._cache_ttl
+        whole._cache_mode, whole._cache_terms = asked._cache_mode, asked._cache_terms
         if mode is not None:
             whole = whole.fetch_mode(mode)
         return {row.pk: row for row in whole.filter(pk__in=keys)}

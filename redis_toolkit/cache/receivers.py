@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import ModelSignal
 
-from redis_toolkit.cache import looks, outbox, trust
+from redis_toolkit.cache import looks, outages, outbox, trust
 from redis_toolkit.cache.tables import tables
 from redis_toolkit.cache.watch import Watch, watch_of
 from redis_toolkit.conf import settings
@@ -32,10 +32,15 @@ def connect_post_save(post_save: ModelSignal) -> None:
                     post_save.connect(_saved, sender=model, dispatch_uid="redis_toolkit.saved")
 
 
-def on_breaker(*, alias: str, state: str, **_: Any) -> None:
+def on_breaker(*, alias: str, state: str, before: str, **_: Any) -> None:
     """Redis is away, or back."""
-    if alias == settings.ALIAS:
-        trust.lost() if state == "open" else trust.regained()
+    if alias != settings.ALIAS:
+        return
+    if before == "closed":
+        trust.lost()
+    elif state == "closed":
+        outages.forget()
+        trust.regained()
 
 
 def before_migrate(**_: Any) -> None:

@@ -9,47 +9,42 @@ A process that has itself written to a table since never takes an older answer o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from math import inf
 from typing import Final
 
+from redis_toolkit.cache import own_writes
 from redis_toolkit.core.clock import monotonic
 
-__all__ = ["forget", "is_within", "saw", "wrote"]
+__all__ = ["forget", "is_within", "saw"]
 
 #: Most answers that are known at once. Beyond that all are forgotten, which costs loads alone.
 _MOST: Final = 10_000
 
-_seen: dict[str, float] = {}
-_written: dict[str, float] = {}
+_seen: dict[str, tuple[float, tuple[object, ...]]] = {}
 
 
-def saw(key: str, at: float) -> None:
-    """The entry under ``key`` was valid ``at`` that moment of the monotonic clock, or later."""
+def saw(key: str, at: float, state: tuple[object, ...]) -> None:
+    """The entry under ``key`` was valid ``at`` that moment of the monotonic clock, or later.
+
+    ``state``: that of its tables then (``own_writes.seen``).
+    """
     if len(_seen) >= _MOST:
         _seen.clear()
-    _seen[key] = at
-
-
-def wrote(tables: Iterable[str]) -> None:
-    """This process has changed ``tables``, or may have."""
-    if _seen:
-        at = monotonic()
-        for table in tables:
-            _written[table] = at
+    _seen[key] = at, state
 
 
 def is_within(key: str, seconds: float, tables: Sequence[str]) -> bool:
     """Whether the entry under ``key`` was valid within the last so many seconds, and not written here since."""
-    at = _seen.get(key)
-    if at is None or monotonic() - at > seconds:
+    at, state = _seen.get(key, (-inf, ()))
+    if monotonic() - at > seconds:
         return False
-    return all(_written.get(table, at) <= at for table in tables)
+    return all(then is now for then, now in zip(state, own_writes.seen(tables), strict=True))
 
 
 def forget() -> None:
     """Know nothing, as a new process does."""
     _seen.clear()
-    _written.clear()
 
 
 os.register_at_fork(after_in_child=forget)

@@ -22,9 +22,9 @@ from django.db.models.manager import BaseManager
 
 from redis_toolkit.cache.answers import source_of
 from redis_toolkit.cache.bulk import in_bulk
+from redis_toolkit.cache.freshness import Terms
 from redis_toolkit.cache.rows import ABSENT, rows_of
 from redis_toolkit.cache.tables import cached_managers
-from redis_toolkit.conf import settings
 from redis_toolkit.exceptions import Misconfigured
 
 __all__ = ["aprefetch_cached", "follow", "is_djangos", "is_forward", "is_plain", "prefetch_cached"]
@@ -73,7 +73,7 @@ def follow(field: Any, instance: Any) -> Any:
     source = source_of(target, None, hints, alias)
     if source is None:
         return None
-    found = rows_of(target, alias).get({field.target_field.attname: value}, source, _ttl_of(target))
+    found = rows_of(target, alias).get({field.target_field.attname: value}, source, _terms_of(target))
     if found is None or found is ABSENT:
         return None
     _in_mode_of(instance, [found])
@@ -139,7 +139,7 @@ def _fetch(field: Any, alias: str, instances: Sequence[Any]) -> bool:
     found: Any = {}
     if wanted:
         name = "pk" if field.target_field.primary_key else field.target_field.attname
-        found = in_bulk(rows_of(target, alias), wanted, source, _ttl_of(target), name)
+        found = in_bulk(rows_of(target, alias), wanted, source, _terms_of(target), name)
         if found is None:
             return False
         _in_mode_of(instances[0], list(found.values()))
@@ -161,9 +161,6 @@ def _in_mode_of(instance: Any, found: Sequence[Any]) -> None:
         each._state.fetch_mode, each._state.peers = mode, peers
 
 
-def _ttl_of(target: type[Model]) -> float:
-    """Seconds that rows of ``target`` may live: what its first cached manager says, or the setting."""
-    for manager in cached_managers(target):
-        ttl: float | None = getattr(manager, "ttl", None)
-        return ttl or settings.CACHE_TTL
-    return settings.CACHE_TTL
+def _terms_of(target: type[Model]) -> Terms:
+    """How long rows of ``target`` may be given: what its first cached manager says."""
+    return next((manager.terms for manager in cached_managers(target) if hasattr(manager, "terms")), Terms())

@@ -35,8 +35,8 @@ from redis_toolkit.core import keys
 from redis_toolkit.exceptions import Misconfigured
 
 __all__ = [
-    "ANY", "NEW", "NOT_INSTALLED", "By", "Table", "Tables", "by_of", "cached_managers", "forget", "models_named", "tables",
-    "tables_with_key_of", "unique_sets",
+    "ANY", "NEW", "NOT_INSTALLED", "By", "Table", "Tables", "by_of", "cached_managers", "forget", "models_named",
+    "tables", "tables_with_key_of", "unique_sets",
 ]  # fmt: skip
 
 NOT_INSTALLED: Final = (

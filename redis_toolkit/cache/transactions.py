@@ -12,7 +12,7 @@ from typing import Any
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import debts, looks, outbox, recency
+from redis_toolkit.cache import debts, looks, outbox, own_writes
 from redis_toolkit.cache.changes import MOST_STAMPS
 from redis_toolkit.cache.growth import Grown, Growth, growth_of_names
 from redis_toolkit.cache.stamps import mark, new_transaction_id, unmark
@@ -73,7 +73,6 @@ class Transaction:
         ``grown``: what is added to filters; None if these names are all that is known of it.
         """
         self.tables.update(names)
-        recency.wrote(names)
         grown = growth_of_names(names, watched) if grown is None else grown
         if grown:
             self._growth.note(watched, grown, is_open=is_open(self._connection))
@@ -155,9 +154,9 @@ class Transaction:
 
     def finish(self) -> bool:
         """Take every mark off. The transaction must be over. Returns whether Redis was told."""
+        own_writes.wrote(self.tables)
         stamps, self.stamps = self.stamps, set()
         self._coarse.clear()
-        recency.wrote(self.tables)
         if not stamps:
             return True
         told = False

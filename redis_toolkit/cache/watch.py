@@ -21,7 +21,7 @@ from weakref import ReferenceType, ref
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from redis_toolkit.cache import rehearsals
+from redis_toolkit.cache import own_writes, rehearsals
 from redis_toolkit.cache.changes import Change, change_of
 from redis_toolkit.cache.growth import growth_of
 from redis_toolkit.cache.locks import can_lock, read_locked
@@ -160,8 +160,10 @@ class Watch:
         """Take the marks of a failed statement off if it is certain that nothing of it can be committed any more."""
         if is_open(connection):
             self._open = single
-        elif single.raw is connection.connection and is_over(connection):
-            single.finish()
+        else:
+            own_writes.wrote(single.tables)
+            if single.raw is connection.connection and is_over(connection):
+                single.finish()
 
     def _mark_and_lock(self, change: Change, connection: BaseDatabaseWrapper) -> Transaction:
         watched = tables(self.alias)
@@ -230,6 +232,8 @@ class Watch:
                 self._finish(ended, connection)
 
     def _finish(self, ended: Transaction, connection: BaseDatabaseWrapper) -> None:
+        # (Even where it is not known whether it was committed.)
+        own_writes.wrote(ended.tables)
         if ended.raw is connection.connection:
             ended.finish()
 

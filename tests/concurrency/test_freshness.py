@@ -10,7 +10,7 @@ import redis
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from redis_toolkit.cache import asking, finding, freshness, recency, refreshing
+from redis_toolkit.cache import asking, finding, freshness, own_writes, recency, refreshing
 from redis_toolkit.cache.reading import Reader
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
@@ -49,10 +49,10 @@ def elsewhere(stage: Stage, timetable: Timetable, title: str) -> None:
     def part(actor: Actor) -> None:
         timetable.change(title=title)
 
-    written = dict(recency._written)
+    written = dict(own_writes._writes)
     stage.actor(part).end()
-    recency._written.clear()
-    recency._written.update(written)
+    own_writes._writes.clear()
+    own_writes._writes.update(written)
 
 
 def test_past_fresh_it_is_given_and_made_anew(
@@ -222,8 +222,10 @@ def test_stale_while_a_writer_is_at_work(stage: Stage, timetable: Timetable, hea
     ask(timetable, **terms)
     ask(timetable, **terms)
     writer = stage.actor(part)
+    written = dict(own_writes._writes)
     writer.to("committed")
-    recency._written.clear()
+    own_writes._writes.clear()
+    own_writes._writes.update(written)
     assert ask(timetable, **terms) == (["old"], 0)
     writer.end()
     assert heard == ["miss", "hit", "stale"]

@@ -48,11 +48,12 @@ def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def states() -> Iterator[queue.Queue[str]]:
-    """The states of breakers as they are announced."""
+    """The states of breakers as they are announced, but for probes that find nothing."""
     announced: queue.Queue[str] = queue.Queue()
 
-    def receive(state: str, **_: Any) -> None:
-        announced.put(state)
+    def receive(state: str, before: str, **_: Any) -> None:
+        if "closed" in {state, before}:
+            announced.put(state)
 
     breaker_changed.connect(receive)
     yield announced

@@ -22,6 +22,7 @@ from django.test.utils import isolate_apps
 from redis_toolkit import checks
 from redis_toolkit.cache import Bloom, CacheManager, WriteBehind, outbox, tables
 from redis_toolkit.cache.behind import counters, ledger
+from redis_toolkit.cache.freshness import Terms
 from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
 from redis_toolkit.conf import Settings
 from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Season
@@ -29,7 +30,8 @@ from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Seas
 ROOT = Path(__file__).parents[2]
 IDS = [
     "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
-    "E031", "E050", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032", "W050",
+    "E031", "E050", "E060", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
+    "W050", "W060",
 ]  # fmt: skip
 
 
@@ -148,7 +150,8 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "COMPRESS_ABOVE": [0, 1.5, "1"], "CONNECT_TIMEOUT": [0, None], "READ_TIMEOUT": [0, None],
     "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],
     "TRUST_REPLICAS": [1, None], "OUTBOX_INTERVAL": [0, "1"], "OUTBOX_ROWS": [0, 1.5, None], "FUNCTIONS": ["age", [1]],
-    "VERIFY_SAMPLE": [-0.1, 1.1, True, "1"],
+    "VERIFY_SAMPLE": [-0.1, 1.1, True, "1"], "LOADS": [0, 1.5, "1"], "LOADS_WAIT": [-1, None],
+    "WARM": ["app.warming", [1], None],
 }  # fmt: skip
 
 
@@ -395,6 +398,32 @@ def test_e006(ours, settings):
     settings.REDIS_TOOLKIT_TENANT = "nowhere.at.all"
     hint = "It is the dotted path of a callable that takes a database alias."
     assert ours() == [("E006", "REDIS_TOOLKIT_TENANT cannot be imported: No module named 'nowhere'", hint)]
+
+
+def test_e060(ours, settings):
+    """What is to be warmed and cannot be called: a name that cannot be imported, and one that is no callable."""
+    settings.REDIS_TOOLKIT_WARM = ["tests.warming.one", "tests.warming.nobody", "tests.warming.ALIAS"]
+    found = ours()
+    assert [(identity, message.partition(":")[0]) for identity, message, _ in found] == [
+        ("E060", f"REDIS_TOOLKIT_WARM names 'tests.warming.{name}', which cannot be called")
+        for name in ("nobody", "ALIAS")
+    ]
+    assert {hint for _, _, hint in found} == {
+        "It is the dotted path of a callable without arguments that returns or yields cached querysets."
+    }
+    assert "tests.warming.nobody" in reported("E060")
+
+
+def test_w060(ours, monkeypatch):
+    """Answers kept for more than a minute while Redis is away."""
+    manager = Lesson._meta.managers_map["cached"]
+    monkeypatch.setattr(manager, "terms", Terms(outage=60.0))
+    assert ours() == []
+    monkeypatch.setattr(manager, "terms", Terms(outage=61.0))
+    ((identity, message, hint),) = ours()
+    assert (identity, message) == ("W060", "outage_ttl=61 of app.Lesson is above 60 seconds.")
+    assert "so much older than the last commit" in hint
+    assert hint in reported("W060")
 
 
 @pytest.mark.parametrize("location", ["127.0.0.1:6379", "", "redis://:a/b@127.0.0.1:6379/0"])

@@ -36,6 +36,9 @@ DEFAULTS = {
     "READ_TIMEOUT": 0.5,
     "BREAKER_FAILURES": 3,
     "BREAKER_RETRY": 0.5,
+    "LOADS": 32,
+    "LOADS_WAIT": 5,
+    "WARM": (),
 }
 SECONDS = ([1, 0.001, 3600.5], [0, -1, NAN, INF, True, None, "5", Decimal(5)])
 SIZE_OR_NONE = ([None, 1, 4096], [0, -1, 1.5, True, INF, "5"])
@@ -66,6 +69,9 @@ RULES = {
     "READ_TIMEOUT": SECONDS,
     "BREAKER_FAILURES": ([1, 3], [0, -1, 1.5, None, True, "3"]),
     "BREAKER_RETRY": SECONDS,
+    "LOADS": SIZE_OR_NONE,
+    "LOADS_WAIT": ([0, 0.5, 5], [-1, NAN, INF, True, None, "5"]),
+    "WARM": ([(), [], ["app.warming.all"], {"x.y"}], ["app.warming.all", None, [5], 5]),
 }
 
 

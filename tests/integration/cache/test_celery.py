@@ -237,3 +237,15 @@ def test_filters_are_built_with_progress(worker, client):
     status = status_of(Parcel, "default")
     # (A member may look like one that is there already.)
     assert (status.state, 690 <= status.number <= 700, status.size.capacity) == ("complete", True, 1050)
+
+
+@pytest.mark.parametrize("alias", ["default"])
+def test_a_worker_warms(term, worker, client, cost):
+    """Every row of a model by its key: 10 by one run, and 10 by the next, which finds them there; each is a hit here."""
+    worker()
+    for _ in range(2):
+        sent = client.send_task("redis_toolkit.warm", kwargs={"models": ["app.Lesson"]}, ignore_result=False)
+        assert sent.get(timeout=PATIENCE) == 10
+    with cost() as it:
+        assert len(term.cached.in_bulk([lesson.pk for lesson in term.lessons])) == 10
+    assert it.outcomes == [("bulk", "hit")]
