@@ -202,14 +202,14 @@ def _outage(series: Any, both: list[Any]) -> Chart:
 
 
 def _spells(changes: list[tuple[float, str]], end: float) -> list[tuple[float, float]]:
-    """From when to when the breaker was open."""
+    """From when to when the breaker was not closed: half-open, or open again, goes on with what was open."""
     spells, since = [], None
     for at, state in changes:
-        if state == "open":
-            since = at
-        elif since is not None:
+        if state == "closed" and since is not None:
             spells.append((since, at))
             since = None
+        elif state == "open" and since is None:
+            since = at
     return spells if since is None else [*spells, (since, end)]
 
 

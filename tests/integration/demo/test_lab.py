@@ -33,7 +33,7 @@ SERIES: dict[str, Any] = {
             {"at": 2.0, "spared": 0, "asked": 4, "longest": 510.0},
             {"at": 7.9, "spared": 6, "asked": 1, "longest": 2.0},
         ],
-        "breaker": [[2.0, "open"], [4.5, "closed"], [7.0, "open"]],
+        "breaker": [[2.0, "open"], [2.5, "half-open"], [2.6, "open"], [4.5, "closed"], [7.0, "open"]],
     },
 }
 
