@@ -1,4 +1,4 @@
-"""Start `make demo`, read a page, press Ctrl-C, and see that nothing stays behind. Linux only: it reads /proc."""
+"""Start `make demo`, read a page, see a background task run, press Ctrl-C: nothing stays behind. Linux: reads /proc."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
 PATIENCE = 240  # seconds from the first line to the address: install, migrate, load
 GRACE = 20  # seconds from Ctrl-C to the end
+SOON = 30  # seconds until a task that is sent every five has run
+
+WORKER_LOG = Path(__file__).parents[1] / "demo_project/var/celery-worker.log"
+DONE = re.compile(r"Task redis_toolkit\.drain_outbox\[\S+\] succeeded in .*")
 
 
 def processes() -> dict[str, tuple[str, str]]:
@@ -47,6 +52,15 @@ def address(demo: subprocess.Popen[str]) -> str:
     sys.exit("make demo ended without printing an address")
 
 
+def task_that_ran() -> str:
+    """What the worker says of the drain that beat sent it."""
+    for _ in range(SOON):
+        if found := DONE.search(WORKER_LOG.read_text()):
+            return found[0]
+        time.sleep(1)
+    sys.exit(f"no task ran within {SOON} s:\n{WORKER_LOG.read_text()}")
+
+
 def main() -> None:
     # A shell that runs this in the background has it ignore Ctrl-C, and what it starts would ignore it, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,6 +86,7 @@ def main() -> None:
         print("running:", *sorted(members), sep="\n  ")
         if not any(member.startswith(("valkey", "redis")) for member in members):
             sys.exit("no server of its own")
+        print(task_that_ran())
     finally:
         too_long.cancel()
         if demo.poll() is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-__all__ = ["RUNNING_REDIS", "VAR", "database_from", "redis_address", "secret_key_in"]
+__all__ = ["RUNNING_REDIS", "VAR", "broker_address", "database_from", "redis_address", "secret_key_in"]
 
 #: What the demo leaves on the disk: database, key. Not in version control.
 VAR = Path(os.environ.get("DEMO_VAR", Path(__file__).parent / "var"))
@@ -63,6 +63,15 @@ def redis_address(running: Path = RUNNING_REDIS) -> str:
     return running.read_text() if running.exists() else "redis://127.0.0.1:6379/0"
 
 
+def broker_address(redis: str) -> str:
+    """The next numbered database of that server, as Celery writes it: the queue is kept apart from the cache."""
+    parts = urlsplit(redis)
+    if parts.scheme == "unix":
+        number = int(parse_qs(parts.query).get("db", ["0"])[0])
+        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={_next(number)}"
+    return parts._replace(path=f"/{_next(int(parts.path.strip('/') or 0))}").geturl()
+
+
 def secret_key_in(path: Path) -> str:
     """The key kept in this file, made at the first call and readable by its owner alone."""
     try:
@@ -72,3 +81,7 @@ def secret_key_in(path: Path) -> str:
     key = get_random_secret_key()
     path.write_text(key)
     return key
+
+
+def _next(number: int) -> int:
+    return (number + 1) % 16  # a server has as many unless told otherwise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from demo_project.environment import VAR, database_from, redis_address, secret_key_in
+from demo_project.environment import VAR, broker_address, database_from, redis_address, secret_key_in
 
 VAR.mkdir(exist_ok=True)
 
@@ -18,6 +18,7 @@ ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").spl
 
 INSTALLED_APPS = [
     "demo_project.timetable",
+    "demo_project.lab",
     "redis_toolkit",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -67,10 +68,38 @@ CACHES = {
 }
 REDIS_TOOLKIT_PREFIX = "timetable"
 
+# What the toolkit does in the background, and how often. `expires`: a worker that was away does not do it many times.
+CELERY_BEAT_SCHEDULE = {
+    "drain the outbox": {"task": "redis_toolkit.drain_outbox", "schedule": 5, "options": {"expires": 5}},
+    "build filters that are due": {
+        "task": "redis_toolkit.build_blooms",
+        "schedule": 10,
+        "options": {"expires": 10},
+    },
+    "flush write-behind": {"task": "redis_toolkit.flush_write_behind", "schedule": 5, "options": {"expires": 5}},
+}
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # remembers nothing on the disk: all of these may run at any time
+
+# Why each: docs/how-to/run-with-celery.md. A server for the cache alone may forget what it holds, and a queue must not
+# be forgotten, so in earnest the broker is another server. Here it is another numbered database of the same one.
+CELERY_BROKER_URL = broker_address(CACHES["default"]["LOCATION"])
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "timetable-celery:",
+    "visibility_timeout": 600,
+    "socket_timeout": 10,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "Europe/Rome"
 USE_I18N = True
 USE_TZ = True
+CELERY_TIMEZONE = TIME_ZONE
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR / "static"

@@ -1,4 +1,4 @@
-"""The timetable at the root, the admin beside it."""
+"""The timetable at the root, the admin and the lab beside it."""
 
 from __future__ import annotations
 
@@ -10,5 +10,6 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("timetable/icon.svg"))),  # the admin names no icon
     path("admin/", admin.site.urls),
+    path("lab/", include("demo_project.lab.urls")),
     path("", include("demo_project.timetable.urls")),
 ]

@@ -18,6 +18,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 INSTALLED_APPS = [
+    "demo_project.lab",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",

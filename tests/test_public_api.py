@@ -44,6 +44,7 @@ SURFACE = {
     "redis_toolkit.middleware": ["OverloadedMiddleware"],
     "redis_toolkit.signals": ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"],
     "redis_toolkit.testing": [
+        "Companion",
         "PostgresServer",
         "ServerFailed",
         "ValkeyServer",

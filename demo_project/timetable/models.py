@@ -162,7 +162,7 @@ class Lesson(models.Model):
     changed = models.DateTimeField(auto_now=True)
 
     objects = models.Manager()
-    cached = CacheManager(ttl=HOUR, by=["course", "teacher", "room", ("room", "weekday")])
+    cached = CacheManager(ttl=HOUR, by=["course", "teacher", "room", ("room", "weekday")], bloom=True)
 
     class Meta:
         ordering = ["weekday", "period", "room"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from redis_toolkit.testing.binaries import find_postgres, find_valkey
+from redis_toolkit.testing.companions import Companion
 from redis_toolkit.testing.postgres import PostgresServer
 from redis_toolkit.testing.processes import ServerFailed
 from redis_toolkit.testing.valkey import ValkeyServer, embedded_valkey
 
 __all__ = [
+    "Companion",
     "PostgresServer",
     "ServerFailed",
     "ValkeyServer",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import select
 import signal
 import socket
 from contextlib import suppress
 from http.cookiejar import CookieJar
 from pathlib import Path
+from time import perf_counter
 from urllib.error import URLError
 from urllib.parse import unquote, urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
@@ -14,9 +18,13 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 import pytest
 import redis
 
+from demo_project.environment import broker_address
 from tests.demo import Demo
 
 EDIT = "from demo_project.timetable.models import Room; Room.objects.filter(code='A').update(name='Aula Magna')"
+
+
+PATIENCE = 60
 
 
 def read(url: str) -> str:
@@ -110,6 +118,74 @@ def test_it_uses_a_server_that_runs_already(tmp_path: Path, redis_url: str, redi
         assert [key for key in redis_client.scan_iter() if not key.startswith(b"timetable")] == []
         assert redis_client.dbsize() > 0
     assert redis_client.ping()
+
+
+def pids(demo: Demo) -> tuple[int, int]:
+    """The process ids of the worker and of beat, as announced."""
+    found = re.search(r"Celery +worker \(process (\d+)\) and beat \(process (\d+)\)", demo.output)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+def test_a_worker_does_what_beat_sends(tmp_path: Path) -> None:
+    """The worker's log shows the drain of the outbox, sent every five seconds by beat, and that it succeeded."""
+    with Demo(tmp_path) as demo:
+        deadline = perf_counter() + PATIENCE
+        while "Task redis_toolkit.drain_outbox" not in (tmp_path / "celery-worker.log").read_text():
+            assert perf_counter() < deadline
+            read(demo.url)
+        while " succeeded in " not in (tmp_path / "celery-worker.log").read_text():
+            assert perf_counter() < deadline
+            read(demo.url)
+        assert "Sending due task drain the outbox" in (tmp_path / "celery-beat.log").read_text()
+
+
+def test_a_worker_that_dies_is_missed_and_the_site_goes_on(tmp_path: Path) -> None:
+    """Killed (-9), the worker is named with its exit code, once; pages are served, and Ctrl-C ends the rest."""
+    with Demo(tmp_path) as demo:
+        worker, beat = pids(demo)
+        ends = os.pidfd_open(beat)
+        os.kill(worker, signal.SIGKILL)
+        deadline = perf_counter() + PATIENCE
+        while "The Celery worker has ended (exit code -9)." not in demo.errors.read_text():
+            assert perf_counter() < deadline
+            assert "Find your week" in read(demo.url)
+        assert demo.stop(signal.SIGINT) == 0
+        assert demo.errors.read_text().count("has ended") == 1
+        assert select.select([ends], [], [], 0)[0] == [ends]
+    os.close(ends)
+
+
+def test_a_killed_demo_takes_the_worker_and_beat_along(tmp_path: Path) -> None:
+    """After `kill -9` of the demo both processes end."""
+    demo = Demo(tmp_path)
+    demo.start()
+    ends = [os.pidfd_open(pid) for pid in pids(demo)]
+    assert demo.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert [bool(select.select([end], [], [], PATIENCE)[0]) for end in ends] == [True, True]
+    for end in ends:
+        os.close(end)
+
+
+def test_two_demos_have_one_worker(tmp_path: Path) -> None:
+    """The second uses the Redis of the first, and says that the first has the worker."""
+    with Demo(tmp_path), Demo(tmp_path) as second:
+        assert "Celery      is run by the demo that was started before this one" in second.output
+
+
+@pytest.mark.parametrize(
+    ("redis", "broker"),
+    [
+        ("unix:///tmp/here/socket?db=0", "redis+socket:///tmp/here/socket?virtual_host=1"),
+        ("unix:///tmp/here/socket", "redis+socket:///tmp/here/socket?virtual_host=1"),
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/1"),
+        ("rediss://user:secret@host/15", "rediss://user:secret@host/0"),
+        ("redis://host", "redis://host/1"),
+    ],
+)
+def test_the_queue_is_in_the_next_database(redis: str, broker: str) -> None:
+    """Celery's address of a server is not redis-py's; the queue is never in the database of the cache."""
+    assert broker_address(redis) == broker
 
 
 def signed_in(demo: Demo, username: str) -> str:

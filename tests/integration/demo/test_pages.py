@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import date
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from demo_project.timetable.hours import Weekday
 from demo_project.timetable.models import Lesson
 from demo_project.timetable.weeks import week_of
 from redis_toolkit.testing import ValkeyServer
+from tests.integration.demo.pages import Page
 
 # Page, cached answers it is made of.
 PAGES = [
@@ -31,21 +31,6 @@ PAGES = [
     ("/courses/?department=CIV", 3),
     ("/courses/c0088/", 3),
 ]
-
-
-class Page(HTMLParser):
-    """The elements of a page, for questions about its form."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, Any]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def count(self, tag: str, cls: str | None = None) -> int:
-        return sum(t == tag and (cls is None or cls in (a.get("class") or "").split()) for t, a in self.elements)
 
 
 @pytest.mark.parametrize(("path", "answers"), PAGES)

@@ -5,8 +5,8 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,7 +18,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
-from demo_project.environment import RUNNING_REDIS
+from demo_project.background import Background, celery_processes
+from demo_project.environment import RUNNING_REDIS, broker_address
 from demo_project.timetable.accounts import demo_password, ensure_accounts
 from redis_toolkit.testing import embedded_valkey
 
@@ -27,7 +28,10 @@ PORTS = [*range(8000, 8010), 0]  # 0: any free one
 
 
 class Command(BaseCommand):
-    help = "Runs the whole demo: its own Valkey (unless REDIS_URL names a server), the data, the site. Ctrl-C ends it."
+    help = (
+        "Runs the whole demo: its own Valkey (unless REDIS_URL names a server), the data, the site, a Celery worker "
+        "and beat. Ctrl-C ends it."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,17 +41,33 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         try:
-            with redis() as address, web_server([port] if port else PORTS) as server:
+            with redis() as (address, is_shared), web_server([port] if port else PORTS) as server:
                 self.check()
                 call_command("migrate", verbosity=0)
-                call_command("load_timetable", verbosity=verbosity)
-                ensure_accounts()
-                self.announce(server.server_port, address)
-                server.serve_forever()
+                # Another demo on the same server has a worker, and two beats would send everything twice.
+                with nullcontext() if is_shared else celery_processes() as background:
+                    call_command("load_timetable", verbosity=verbosity)
+                    ensure_accounts()
+                    self.serve(server, address, background)
         except KeyboardInterrupt:
             self.stdout.write("\nStopped. Nothing is left running.")
 
-    def announce(self, port: int, redis_address: str) -> None:
+    def serve(self, server: Site, redis_address: str, background: Background | None) -> None:
+        celery = "is run by the demo that was started before this one"
+        if background:
+            background.wait_until_ready()
+            self.report(background)
+            server.now_and_then = lambda: self.report(background)
+            celery = background.says()
+        self.announce(server.server_port, redis_address, celery)
+        server.serve_forever()
+
+    def report(self, background: Background) -> None:
+        for sentence in background.ended():
+            self.stderr.write(sentence)
+            self.stderr.flush()
+
+    def announce(self, port: int, redis_address: str, celery: str) -> None:
         admin = User.objects.get(username="admin")
         unchanged = admin.check_password(demo_password())
         password = f"password {demo_password()}" if unchanged else "with the password you gave it"
@@ -58,6 +78,7 @@ class Command(BaseCommand):
   Admin       {self.style.SUCCESS(site + "admin/")}
   Login       admin (or office, who edits lessons only), {password}
   Redis       {redis_address}
+  Celery      {celery}
 
   Ctrl-C stops everything.
 """
@@ -65,28 +86,43 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
+class Site(ThreadedWSGIServer):
+    """Django's own web server, which also has a look, twice a second, at what runs beside it."""
+
+    now_and_then: Callable[[], object] = staticmethod(lambda: None)
+
+    def service_actions(self) -> None:
+        super().service_actions()
+        self.now_and_then()
+
+
 @contextmanager
-def redis() -> Iterator[str]:
-    """The address of a server: REDIS_URL's, that of a demo which runs already, or else one for this run."""
+def redis() -> Iterator[tuple[str, bool]]:
+    """The address of a server: REDIS_URL's, that of a demo which runs already, or else one for this run.
+
+    Also whether it is another demo's.
+    """
     address = settings.CACHES["default"]["LOCATION"]
     if os.environ.get("REDIS_URL"):
-        yield re.sub("//[^/]*@", "//", address)  # a password is not for the screen
+        yield re.sub("//[^/]*@", "//", address), False  # a password is not for the screen
     elif _answers(address):
         # Two demos on one database have to share the server, or the one would not hear of the other's edits.
-        yield address
+        yield address, True
     else:
         with embedded_valkey() as server:
             # Settings are loaded before a command runs, the address is known only now, and nobody has connected yet.
             settings.CACHES["default"]["LOCATION"] = server.url
+            settings.CELERY_BROKER_URL = broker_address(server.url)
+            # By this file other processes find it, the worker and beat among them.
             RUNNING_REDIS.write_text(server.url)
             try:
-                yield server.url
+                yield server.url, False
             finally:
                 RUNNING_REDIS.unlink(missing_ok=True)
 
 
 @contextmanager
-def web_server(ports: list[int]) -> Iterator[ThreadedWSGIServer]:
+def web_server(ports: list[int]) -> Iterator[Site]:
     """The site with its static files, on the first port that is free. Raises CommandError if none is."""
     server = _listen(ports)
     server.set_app(StaticFilesHandler(get_wsgi_application()))
@@ -96,10 +132,10 @@ def web_server(ports: list[int]) -> Iterator[ThreadedWSGIServer]:
         server.server_close()
 
 
-def _listen(ports: list[int]) -> ThreadedWSGIServer:
+def _listen(ports: list[int]) -> Site:
     for port in ports:
         try:
-            return ThreadedWSGIServer((HOST, port), WSGIRequestHandler)
+            return Site((HOST, port), WSGIRequestHandler)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise

@@ -1,0 +1,1 @@
+"""The lab: staff start a storm, with a defence and without it, and see what came of it."""
