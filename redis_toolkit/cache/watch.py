@@ -30,6 +30,7 @@ from redis_toolkit.cache.snapshots import Snapshots
 from redis_toolkit.cache.statements import analyse, may_write
 from redis_toolkit.cache.status import is_open, is_over
 from redis_toolkit.cache.tables import tables
+from redis_toolkit.cache.texts import text_of
 from redis_toolkit.cache.transactions import Transaction
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import now
@@ -67,7 +68,7 @@ class Watch:
                 self._open.refresh()
             return self._read(call, context)
         self.settle(connection)
-        text = sql if isinstance(sql, str) else _text_of(sql, connection)
+        text = sql if isinstance(sql, str) else text_of(sql, connection)
         if self._open is not None and _ROLLBACK.search(text) is not None:
             self._open.rolled_back()
         self._snapshots.hear(text, params, connection)
@@ -281,14 +282,6 @@ class Watch:
     def may_fill(self, connection: BaseDatabaseWrapper) -> bool:
         """Whether what ``connection`` reads now is what was last committed, so that others may be given it."""
         return self._snapshots.sees_latest(connection)
-
-
-def _text_of(sql: Any, connection: BaseDatabaseWrapper) -> str:
-    """The text of a statement that is no string (psycopg's ``sql.SQL``, bytes)."""
-    if isinstance(sql, bytes):
-        return sql.decode("utf-8", "replace")
-    compose = getattr(sql, "as_string", None)
-    return str(compose(connection.connection)) if compose is not None else str(sql)
 
 
 def install(connection: BaseDatabaseWrapper) -> Watch:
