@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
+from django.db import connections
+
 from redis_toolkit.cache import gate
 from redis_toolkit.cache.finding import NOTHING, Finding
 from redis_toolkit.cache.flights import Flight, learn
@@ -111,7 +113,7 @@ class Asking(Finding):
         """
         if not settings.SINGLE_FLIGHT or not settings.ENABLED or self._refresh or self._alone:
             return False
-        return monotonic() < until and not is_open(self.reader.connection)
+        return monotonic() < until and not any(map(is_open, connections.all(initialized_only=True)))
 
     def _join(self, load: Load, until: float) -> Steps:
         """Wait for another thread's load. Its answer, or NOTHING."""
