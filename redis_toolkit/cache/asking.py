@@ -57,20 +57,21 @@ def _drive(asking: Asking) -> Any:
     while need is not None:
         try:
             given = asking.question.load() if need is LOAD else need()
-        except BaseException as error:  # noqa: BLE001 - it goes on from inside the step
-            need, answer = advance(steps, error=error)
-        else:
-            need, answer = advance(steps, given)
+        except BaseException:
+            # Whoever waits for it goes on. (Not thrown into the steps: a StopIteration would come out as another.)
+            steps.close()
+            raise
+        need, answer = advance(steps, given)
     return answer
 
 
-def advance(steps: Steps, given: Any = None, error: BaseException | None = None) -> tuple[Need, Any]:
-    """Take the next steps: what is needed then; or None, and the answer. ``given`` or ``error`` came of the last need.
+def advance(steps: Steps, given: Any = None) -> tuple[Need, Any]:
+    """Take the next steps: what is needed then; or None, and the answer. ``given``: what came of the last need.
 
     So whoever has to await what is loaded (``awaiting.py``) goes the same way as whoever calls it.
     """
     try:
-        return (steps.send(given) if error is None else steps.throw(error)), None
+        return steps.send(given), None
     except StopIteration as end:
         return None, end.value
 

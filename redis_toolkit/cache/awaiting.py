@@ -42,8 +42,8 @@ async def ask_awaiting(
         try:
             # What waits for another's load must not hold the thread in which that may be waiting to go on.
             given = await load() if need is LOAD else await sync_to_async(need, thread_sensitive=False)()
-        except BaseException as error:  # noqa: BLE001 - it goes on from inside the step
-            need, answer = await go_on(steps, error=error)
-        else:
-            need, answer = await go_on(steps, given)
+        except BaseException:
+            await sync_to_async(steps.close)()
+            raise
+        need, answer = await go_on(steps, given)
     return answer

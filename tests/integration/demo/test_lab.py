@@ -148,7 +148,8 @@ def test_a_storm_from_the_page(staff: Client, timetable: None, started: None) ->
     page = staff.get("/lab/mass-expiry/").content.decode()
     assert page.count('<svg class="chart"') == 2
     # 793 rows by key; the lessons of 82 courses, 71 teachers, 16 rooms, and of these on five days.
-    assert page.count('<td class="number">1,042</td>') == 2
+    # (A third time, where without the defence all of them end in one second.)
+    assert page.count('<td class="number">1,042</td>') in {2, 3}
     assert not records.read("underway")
 
 

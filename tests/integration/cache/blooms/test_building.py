@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
+from demo_project.timetable.models import Lesson
 from redis_toolkit.cache import Bloom, debts, invalidate, tables
 from redis_toolkit.cache.building import build, declared, status_of, why_due
 from redis_toolkit.core.connections import link
@@ -46,9 +47,11 @@ def test_every_filter(doors: str) -> None:
         f"app.Parcel ({doors}): built from 0 rows, {size[Pass]}.",
         f"app.Pass ({doors}): built from 3 rows, {size[Pass]}.",
         f"app.SeasonPass ({doors}): built from 0 rows, {size[Pass]}.",
+        f"timetable.Lesson ({doors}): built from 0 rows, {size[Pass]}.",
     ]
     assert sorted(told("--due", database=doors)) == [
-        f"app.{name} ({doors}): not due." for name in ("Coupon", "Parcel", "Pass", "SeasonPass")
+        f"{name} ({doors}): not due."
+        for name in ("app.Coupon", "app.Parcel", "app.Pass", "app.SeasonPass", "timetable.Lesson")
     ]
     assert told(database=doors, verbosity=0) == []
 
@@ -134,7 +137,7 @@ def test_why_a_filter_is_due(doors: str, redis_client: Any, monkeypatch: pytest.
 def test_the_task(doors: str, settings: Any) -> None:
     """It builds what is due, and what is named; and says what became of each."""
     if doors == "default":
-        everything = {f"{model._meta.label} (default)" for model in (Coupon, Parcel, Pass, SeasonPass)}
+        everything = {f"{model._meta.label} (default)" for model in (Coupon, Parcel, Pass, SeasonPass, Lesson)}
         assert {f"{model._meta.label} ({alias})" for model, alias in declared()} == everything
         assert build_blooms() == dict.fromkeys(everything, "built")
         assert build_blooms() == dict.fromkeys(everything, "not due")
