@@ -1,0 +1,62 @@
+"""What one reader loads and another is given: in the background, in the same process, late over what is newer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+from redis_toolkit.cache import loads, refreshing
+from redis_toolkit.core.clock import travel
+from tests.concurrency.actors import PATIENCE
+from tests.concurrency.timetable import Timetable
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
+
+
+@pytest.fixture(autouse=True)
+def patient(settings: Any) -> None:
+    """Threads wait for longer than any play takes."""
+    settings.REDIS_TOOLKIT_FLIGHT_WAIT = PATIENCE * 3
+
+
+@contextmanager
+def held_up() -> Iterator[None]:
+    """What is to be refreshed waits until the block ends, and is done then."""
+    go_on = threading.Event()
+    assert refreshing.later("the first in the queue", lambda: assert_in_time(go_on))
+    try:
+        yield
+    finally:
+        go_on.set()
+        refreshing.wait()
+
+
+def assert_in_time(event: threading.Event) -> None:
+    assert event.wait(PATIENCE)
+
+
+def wait_for(followers: int) -> None:
+    """Wait until so many threads wait for the one load that is under way."""
+    deadline = perf_counter() + PATIENCE
+    while sum(load.followers for load in list(loads._under_way.values())) < followers:
+        assert perf_counter() < deadline, "they do not wait"
+
+
+@pytest.mark.parametrize(("kind", "before", "after"), [("count", 0, 1), ("exists", False, True)])
+def test_a_value_made_in_the_background_is_of_the_database(
+    timetable: Timetable, kind: str, before: Any, after: Any
+) -> None:
+    """1. a count past its `fresh` is given  2. the queryset is read  3. a writer commits  4. a thread counts anew."""
+    lessons = timetable.cached.filter(group=3).cache(fresh=60)
+    assert getattr(lessons, kind)() == before
+    with travel(61):
+        with held_up():
+            assert getattr(lessons, kind)() == before
+            assert list(lessons) == []
+            timetable.add(3, group_id=3)
+        assert getattr(timetable.cached.filter(group=3).cache(fresh=60), kind)() == after
