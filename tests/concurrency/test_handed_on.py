@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from redis_toolkit.cache import loads, refreshing
+from redis_toolkit.cache import loads, own_writes, refreshing
 from redis_toolkit.core.clock import travel
-from tests.concurrency.actors import PATIENCE
-from tests.concurrency.timetable import Timetable
+from tests.concurrency.actors import PATIENCE, Actor, Stage
+from tests.concurrency.timetable import PG, Timetable
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
 
@@ -60,3 +60,32 @@ def test_a_value_made_in_the_background_is_of_the_database(
             assert list(lessons) == []
             timetable.add(3, group_id=3)
         assert getattr(timetable.cached.filter(group=3).cache(fresh=60), kind)() == after
+
+
+def elsewhere(stage: Stage, timetable: Timetable, title: str) -> None:
+    """Another process changes the lesson: this one has not written since."""
+    written = dict(own_writes._writes)
+    stage.actor(lambda _: timetable.change(title=title)).end()
+    own_writes._writes.clear()
+    own_writes._writes.update(written)
+
+
+def test_what_a_slow_reader_stores_over_a_newer_answer_is_no_stale_one(stage: Stage, timetable: Timetable) -> None:
+    """1. A loads the old row  2. a write ends it  3. the new one is seen valid  4. A stores over it, a minute later."""
+
+    def ask() -> list[str]:
+        return [lesson.title for lesson in timetable.cached.filter(group=1).order_by("pk").cache(ttl=600, stale=30)]
+
+    def part(actor: Actor) -> list[str]:
+        with actor.pausing_after("SELECT", "app_lesson", "selected", PG):
+            return ask()
+
+    slow = stage.actor(part)
+    slow.to("selected")
+    elsewhere(stage, timetable, "new")
+    # Somebody else's stamps, so that nobody waits for the slow one.
+    timetable.cached.filter(group=1).count()
+    with travel(60):
+        assert (ask(), ask()) == (["new"], ["new"])
+        assert slow.end() == ["old"]
+        assert ask() == ["new"]
