@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from redis_toolkit.cache import loads, own_writes, refreshing
+from redis_toolkit.cache import cached, loads, own_writes, refreshing
 from redis_toolkit.core.clock import travel
+from tests.app.models import Lesson
 from tests.concurrency.actors import PATIENCE, Actor, Stage
 from tests.concurrency.timetable import PG, Timetable
 
@@ -89,3 +90,19 @@ def test_what_a_slow_reader_stores_over_a_newer_answer_is_no_stale_one(stage: St
         assert (ask(), ask()) == (["new"], ["new"])
         assert slow.end() == ["old"]
         assert ask() == ["new"]
+
+
+def test_arguments_are_those_of_the_call(timetable: Timetable) -> None:
+    """1. a result past its `fresh` is given  2. the caller changes the list it asked with  3. a thread calls anew."""
+
+    @cached(depends_on=[Lesson], key="arguments", fresh=60)
+    def length(of: list[int]) -> int:
+        return len(of)
+
+    asked = [1]
+    assert length(asked) == 1
+    with travel(61):
+        with held_up():
+            assert length(asked) == 1
+            asked.append(2)
+        assert length([1]) == 1
