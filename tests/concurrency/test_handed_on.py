@@ -106,3 +106,15 @@ def test_arguments_are_those_of_the_call(timetable: Timetable) -> None:
             assert length(asked) == 1
             asked.append(2)
         assert length([1]) == 1
+
+
+def test_a_job_that_is_killed_does_not_take_the_thread_with_it(timetable: Timetable) -> None:
+    """After one that raised what is no Exception (a task that was cancelled) others are done."""
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    done = threading.Event()
+    refreshing.later("killed", killed)
+    refreshing.later("after it", done.set)
+    assert_in_time(done)
