@@ -9,10 +9,13 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+from django.db import DatabaseError, connections, transaction
 
-from redis_toolkit.cache import cached, loads, own_writes, refreshing
+from redis_toolkit.cache import cached, finding, loads, own_writes, refreshing
 from redis_toolkit.core.clock import travel
-from tests.app.models import Lesson
+from redis_toolkit.core.connections import link
+from redis_toolkit.exceptions import CacheOverloaded
+from tests.app.models import Group, Lesson
 from tests.concurrency.actors import PATIENCE, Actor, Stage
 from tests.concurrency.timetable import PG, Timetable
 
@@ -108,6 +111,23 @@ def test_arguments_are_those_of_the_call(timetable: Timetable) -> None:
         assert length([1]) == 1
 
 
+@pytest.mark.parametrize("error", [CacheOverloaded("full", retry_after=1), DatabaseError("gone")])
+def test_what_is_early_and_cannot_be_made_anew_is_given_as_it_is(
+    timetable: Timetable, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A reader whose dice say early holds a valid answer: no error of the load is its caller's."""
+    assert timetable.group(1) == ["old"]
+    monkeypatch.setattr(finding, "is_early", lambda *_: True)
+
+    def fail(execute: Any, sql: Any, *rest: Any) -> Any:
+        if '"app_lesson"' in sql:
+            raise error
+        return execute(sql, *rest)
+
+    with connections[PG].execute_wrapper(fail):
+        assert timetable.group(1) == ["old"]
+
+
 def test_a_job_that_is_killed_does_not_take_the_thread_with_it(timetable: Timetable) -> None:
     """After one that raised what is no Exception (a task that was cancelled) others are done."""
 
@@ -118,3 +138,110 @@ def test_a_job_that_is_killed_does_not_take_the_thread_with_it(timetable: Timeta
     refreshing.later("killed", killed)
     refreshing.later("after it", done.set)
     assert_in_time(done)
+
+
+def test_who_could_not_ask_the_cache_is_not_given_what_it_says_later(stage: Stage, timetable: Timetable) -> None:
+    """1. A loads  2. Redis is away, a writer commits and returns  3. B comes, and waits for A  4. Redis is back, as it was."""
+
+    def part(actor: Actor) -> list[str]:
+        with actor.pausing_after("SELECT", "app_lesson", "selected", PG):
+            return timetable.group(1)
+
+    first, second = stage.actor(part), stage.actor(lambda _: timetable.group(1))
+    first.to("selected")
+    link().breaker.is_open = True
+    try:
+        timetable.change(title="new")
+        second.go()
+        wait_for(1)
+    finally:
+        link().breaker.is_open = False
+    assert first.end() == ["old"]
+    assert second.ends() == ["new"]
+
+
+def test_a_snapshot_of_sqlite_is_not_shared(stage: Stage) -> None:
+    """1. A has half read a cursor  2. a writer commits  3. B asks, A loads what it sees, and B waits for A's load."""
+    timetable = Timetable("default")
+    timetable.add(2, title="other", group_id=2)
+
+    def part(actor: Actor) -> list[str]:
+        lessons = Lesson.objects.using("default").order_by("-pk").iterator(chunk_size=1)
+        assert next(lessons).pk == 2
+        actor.pause("half way")
+        with pausing_before_lessons(actor):
+            found = timetable.group(1)
+        assert len(list(lessons)) == 1
+        return found
+
+    first, second = stage.actor(part), stage.actor(lambda _: timetable.group(1))
+    first.to("half way")
+    timetable.change(title="new")
+    first.to("asking")
+    second.go()
+    wait_for(1)
+    assert first.end() == ["old"]
+    assert second.ends() == ["new"]
+
+
+@contextmanager
+def pausing_before_lessons(actor: Actor) -> Iterator[None]:
+    within = loads.within
+
+    def late() -> Any:
+        if threading.current_thread() is actor._thread:
+            actor.pause("asking")
+        return within()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("redis_toolkit.cache.asking.within", late)
+        yield
+
+
+def test_who_is_in_a_transaction_on_another_database_does_not_wait(stage: Stage, timetable: Timetable) -> None:
+    """1. A loads  2. B, in a transaction on another database, which A may need a lock of, asks the same: it loads too."""
+
+    def part(actor: Actor) -> list[str]:
+        with actor.pausing_after("SELECT", "app_lesson", "selected", PG):
+            return timetable.group(1)
+
+    def other(_: Actor) -> list[str]:
+        with transaction.atomic(using="default"):
+            return timetable.group(1)
+
+    first, second = stage.actor(part), stage.actor(other)
+    first.to("selected")
+    assert second.end() == ["old"]
+    assert first.end() == ["old"]
+
+
+def test_what_a_function_raises_is_raised() -> None:
+    """StopIteration as well, of which a generator would make another error."""
+
+    @cached(depends_on=[Lesson], key="stop")
+    def first() -> int:
+        return next(iter(()))
+
+    with pytest.raises(StopIteration):
+        first()
+
+
+def test_two_that_are_named_alike_share_nothing(stage: Stage, timetable: Timetable) -> None:
+    """1. A loads what depends on lessons  2. B asks for what has the same name and depends on groups too."""
+
+    def part(actor: Actor) -> str:
+        @cached(depends_on=[Lesson], key="alike")
+        def one() -> str:
+            actor.pause("loading")
+            return "one"
+
+        return one()
+
+    @cached(depends_on=[Lesson, Group], key="alike")
+    def two() -> str:
+        return "two"
+
+    first = stage.actor(part)
+    first.to("loading")
+    assert stage.actor(lambda _: two()).end() == "two"
+    assert first.end() == "one"
