@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,10 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connections, transaction
 
-from redis_toolkit.cache import cached, finding, loads, own_writes, refreshing
+from redis_toolkit.cache import cached, finding, gate, loads, own_writes, refreshing
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import CacheOverloaded
@@ -196,6 +198,38 @@ def pausing_before_lessons(actor: Actor) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("redis_toolkit.cache.asking.within", late)
         yield
+
+
+def test_a_task_that_is_cancelled_in_a_step_holds_nothing(timetable: Timetable) -> None:
+    """1. a step is taken in the ORM's thread  2. its task is cancelled  3. the step ends: its place at the gate is free."""
+    at, go_on = threading.Event(), threading.Event()
+
+    @cached(depends_on=[Lesson], key="cancelled")
+    async def never() -> int:
+        raise AssertionError
+
+    within = loads.within
+
+    def late() -> Any:
+        at.set()
+        assert_in_time(go_on)
+        return within()
+
+    async def part() -> None:
+        task = asyncio.create_task(never())
+        await asyncio.to_thread(assert_in_time, at)
+        task.cancel()
+        # (It is told before the step goes on.)
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await sync_to_async(connections.close_all)()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("redis_toolkit.cache.asking.within", late)
+        asyncio.run(part())
+    assert (gate.crowd(), loads._under_way) == ((0, 0), {})
 
 
 def test_who_is_in_a_transaction_on_another_database_does_not_wait(stage: Stage, timetable: Timetable) -> None:
