@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
-from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
@@ -97,7 +96,10 @@ class CachedQuerySet(TracingQuerySet[M]):
 
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The aggregates over the rows, as ``QuerySet.aggregate``."""
-        compute: Callable[[], Any] = partial(super().aggregate, *args, **kwargs)
+
+        def compute() -> Any:
+            return super(CachedQuerySet, self._copied()).aggregate(*args, **kwargs)
+
         expressions = [*args, *kwargs.values()]
         if self.query.distinct_fields or not all(hasattr(each, "resolve_expression") for each in expressions):
             # Django knows what to say to that.

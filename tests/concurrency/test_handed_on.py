@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connections, transaction
+from django.db.models import QuerySet
 
 from redis_toolkit.cache import cached, finding, gate, loads, own_writes, refreshing
 from redis_toolkit.core.clock import travel
@@ -279,3 +280,26 @@ def test_two_that_are_named_alike_share_nothing(stage: Stage, timetable: Timetab
     first.to("loading")
     assert stage.actor(lambda _: two()).end() == "two"
     assert first.end() == "one"
+
+
+def test_a_query_that_another_thread_builds_is_never_half_built(stage: Stage, timetable: Timetable) -> None:
+    """1. a thread that makes an answer anew builds the query  2. the caller looks at the same queryset's."""
+    timetable.group(3)
+    lessons = timetable.cached.filter(group=3)
+    assert len(lessons._pending) == 1
+    filtered = QuerySet.filter
+
+    def part(actor: Actor) -> str:
+        def late(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.current_thread() is actor._thread:
+                actor.pause("building")
+            return filtered(self, *args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(QuerySet, "filter", late)
+            return str(lessons.query)
+
+    first = stage.actor(part)
+    first.to("building")
+    assert '"group_id" = 3' in str(lessons.query)
+    assert '"group_id" = 3' in first.end()
