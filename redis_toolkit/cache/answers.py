@@ -93,7 +93,7 @@ def value(kind: str, queryset: Any, compute: Callable[[], Any], *further: Any) -
         return decode_value(payload or b"")
 
     def load() -> Loaded:
-        with queryset.keeping_trace(), transcripts.listening(source.read) as heard:
+        with transcripts.listening(source.read) as heard:
             answer = compute()
         try:
             payload = encode_value(answer)

@@ -15,6 +15,7 @@ as ``stale`` allows (``recency.py``).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -29,13 +30,15 @@ from redis_toolkit.cache.loads import Load, join_or_begin, within
 from redis_toolkit.cache.outages import Outage
 from redis_toolkit.cache.reading import Loaded, Question, Source, unreadable
 from redis_toolkit.cache.status import is_open
+from redis_toolkit.cache.watch import watch_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
 from redis_toolkit.core.connections import pack
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["LOAD", "Asking", "advance", "ask"]
+__all__ = ["LOAD", "Asking", "Steps", "advance", "ask"]
 
+_log = logging.getLogger("redis_toolkit.cache")
 #: What :meth:`Asking.steps` yields when it is time to load. It is sent what was loaded.
 LOAD: Final = object()
 
@@ -57,23 +60,27 @@ def _drive(asking: Asking) -> Any:
     while need is not None:
         try:
             given = asking.question.load() if need is LOAD else need()
-        except BaseException:
-            # Whoever waits for it goes on. (Not thrown into the steps: a StopIteration would come out as another.)
-            steps.close()
-            raise
-        need, answer = advance(steps, given)
+        except BaseException as error:  # noqa: BLE001 - it goes on from inside the step
+            need, answer = advance(steps, error=error)
+        else:
+            need, answer = advance(steps, given)
     return answer
 
 
-def advance(steps: Steps, given: Any = None) -> tuple[Need, Any]:
-    """Take the next steps: what is needed then; or None, and the answer. ``given``: what came of the last need.
+def advance(steps: Steps, given: Any = None, error: BaseException | None = None) -> tuple[Need, Any]:
+    """Take the next steps: what is needed then; or None, and the answer. ``given`` or ``error`` came of the last need.
 
     So whoever has to await what is loaded (``awaiting.py``) goes the same way as whoever calls it.
     """
     try:
-        return steps.send(given), None
+        return (steps.send(given) if error is None else steps.throw(error)), None
     except StopIteration as end:
         return None, end.value
+    except RuntimeError as raised:
+        if isinstance(error, StopIteration) and raised.__cause__ is error:
+            # What the caller's own code has raised; a generator makes another error of it.
+            raise error from None
+        raise
 
 
 class Asking(Finding):
@@ -87,7 +94,7 @@ class Asking(Finding):
         while True:
             flies = self._flies(until)
             if not flies or self._held or self._ahead:
-                answer = yield from self._load(None, until if flies else None)
+                answer = yield from self._load_alone(until if flies else None)
                 return answer
             place = self.question.key, self.source.read
             load, is_ours = join_or_begin(place, None if self._seen is None else self._seen[1:])
@@ -110,16 +117,16 @@ class Asking(Finding):
         """Whether this read may wait for another's load, or others for its own.
 
         1. a reader in a transaction waits for a load  2. that waits for a lock the transaction holds. So who is in a
-        transaction waits for nobody; nor is what it reads, which may be uncommitted, anybody else's.
+        transaction, on any database, waits for nobody; nor is what it reads, which may be uncommitted, anybody else's.
         """
-        if not settings.SINGLE_FLIGHT or not settings.ENABLED or self._refresh or self._alone:
+        if not settings.SINGLE_FLIGHT or not settings.ENABLED or self._refresh or self._alone or monotonic() >= until:
             return False
-        return monotonic() < until and not any(map(is_open, connections.all(initialized_only=True)))
+        return not any(is_open(connection) for connection in connections.all(initialized_only=True))
 
     def _join(self, load: Load, until: float) -> Steps:
         """Wait for another thread's load. Its answer, or NOTHING."""
         yield partial(load.wait, until)
-        if load.serves(self._began):
+        if load.serves(self._began, trusts=self._seen is not None):
             try:
                 answer = self.question.read(load.payload)
             except CodecError as error:
@@ -130,6 +137,19 @@ class Asking(Finding):
         # Where loads fail each finds out for itself, none after the other.
         self._alone = load.failed
         return NOTHING
+
+    def _load_alone(self, until: float | None) -> Steps:
+        """Load for nobody else. Who holds an answer that may be given has that if it cannot be made anew."""
+        try:
+            answer = yield from self._load(None, until)
+        except Exception as error:
+            # (A transaction whose statement has failed is broken, and its owner must hear of it.)
+            if not self._held or is_open(self.reader.connection):
+                raise
+            _log.warning("An answer was not refreshed: %s", str(error))
+            self._report("hit")
+            return self._held[0]
+        return answer
 
     def _load(self, load: Load | None, until: float | None) -> Steps:
         """Load the answer and store it; NOTHING if somebody else has loaded it, or is loading it, meanwhile.
@@ -178,6 +198,9 @@ class Asking(Finding):
             self._report("hit")
             return self._held[0]
         question, connection = self.question, self.reader.connection
+        if load is not None and not watch_of(connection).may_fill(connection):
+            # A half read cursor of SQLite holds an old state open: what is loaded then is for this reader alone.
+            load.failed, load = True, None
         outage = Outage(self.reader, question.tables, question.fingerprint, question.terms.outage)
         kept = self._kept(outage)
         if kept is not NOTHING:

@@ -11,12 +11,13 @@ same connection, in a transaction: the stamps are marked first  3. the reader se
 
 from __future__ import annotations
 
+from asyncio import CancelledError, shield
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from redis_toolkit.cache.asking import LOAD, Asking, advance
+from redis_toolkit.cache.asking import LOAD, Asking, Steps, advance
 from redis_toolkit.cache.finding import NOTHING
 from redis_toolkit.cache.reading import Loaded, Question, Source
 
@@ -27,23 +28,34 @@ async def ask_awaiting(
     begin: Callable[[], tuple[Question, Source]], load: Callable[[], Awaitable[Loaded]], *, refresh: bool = False
 ) -> Any:
     """The answer to the question that ``begin`` makes in the ORM's thread; what is missing is awaited from ``load``."""
+    begun: list[Steps] = []
 
-    def start() -> tuple[Any, Any, Any]:
+    def start() -> tuple[Any, Any]:
         asking = Asking(*begin(), refresh=refresh)
         answer = asking.glance()
         if answer is not NOTHING:
-            return None, None, answer
-        steps = asking.steps()
-        return steps, *advance(steps)
+            return None, answer
+        begun.append(asking.steps())
+        return advance(begun[0])
+
+    def end() -> None:
+        for steps in begun:
+            steps.close()
 
     go_on = sync_to_async(advance)
-    steps, need, answer = await sync_to_async(start)()
-    while need is not None:
-        try:
-            # What waits for another's load must not hold the thread in which that may be waiting to go on.
-            given = await load() if need is LOAD else await sync_to_async(need, thread_sensitive=False)()
-        except BaseException:
-            await sync_to_async(steps.close)()
-            raise
-        need, answer = await go_on(steps, given)
+    try:
+        need, answer = await sync_to_async(start)()
+        while need is not None:
+            try:
+                # What waits for another's load must not hold the thread in which that may be waiting to go on.
+                given = await load() if need is LOAD else await sync_to_async(need, thread_sensitive=False)()
+            except BaseException as error:  # noqa: BLE001 - it goes on from inside the step
+                need, answer = await go_on(begun[0], error=error)
+            else:
+                need, answer = await go_on(begun[0], given)
+    except CancelledError:
+        # 1. a step is taken in its thread  2. the task is cancelled: what the step came to is lost  3. it has taken a
+        # place at the gate, or a claim. So the steps are ended, in that thread.
+        await shield(sync_to_async(end)())
+        raise
     return answer

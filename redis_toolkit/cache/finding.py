@@ -62,7 +62,7 @@ class Finding:
             return NOTHING
         self._payload = body.payload
         if stale:
-            recency.saw(question.key, at, state)
+            recency.saw(question.key, at, body.built, state)
         if not self._is_due(body):
             self._report("hit")
             return answer
@@ -100,10 +100,8 @@ class Finding:
         question = self.question
         if self._ahead or not is_of_run(entry, self.reader.link.run):
             return NOTHING
-        if not recency.is_within(question.key, question.terms.stale, question.tables):
-            return NOTHING
         body = peek(entry, question.fingerprint)
-        if body is None:
+        if body is None or not recency.is_within(question.key, question.terms.stale, body.built, question.tables):
             return NOTHING
         answer = question.read(body.payload)
         if self._seen is not None and any(value is not None and value[:1] != b"t" for value in self._seen[1:]):

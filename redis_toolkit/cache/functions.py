@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
@@ -121,6 +122,14 @@ def _loaded(result: Any) -> Loaded:
         return Loaded(result, None, error=error)
 
 
+def _kept(memo: Memo, args: Any, kwargs: Any) -> Any:
+    """The arguments as they are now, if the function may be called when the caller has gone on.
+
+    1. a result past its ``fresh`` is given  2. the caller changes a list it asked with  3. a thread calls the function.
+    """
+    return deepcopy((args, kwargs)) if memo.terms.fresh or memo.terms.stale else (args, kwargs)
+
+
 def _called(function: Callable[..., Any], name: str, memo: Memo) -> Any:
     asking = _asking(function, name)
 
@@ -128,7 +137,8 @@ def _called(function: Callable[..., Any], name: str, memo: Memo) -> Any:
         asked = asking(*args, **kwargs)
         if asked is None:
             return function(*args, **kwargs)
-        return ask(*memo.question("value", asked, lambda: _loaded(function(*args, **kwargs))), refresh=refresh)
+        given = _kept(memo, args, kwargs)
+        return ask(*memo.question("value", asked, lambda: _loaded(function(*given[0], **given[1]))), refresh=refresh)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -151,8 +161,10 @@ def _awaited(function: Callable[..., Any], name: str, memo: Memo) -> Any:
         if asked is None:
             return await function(*args, **kwargs)
 
+        given = _kept(memo, args, kwargs)
+
         async def load() -> Loaded:
-            return _loaded(await function(*args, **kwargs))
+            return _loaded(await function(*given[0], **given[1]))
 
         def begin() -> tuple[Question, Source]:
             # Whoever has no loop of his own may load it too: the thread that makes it anew.

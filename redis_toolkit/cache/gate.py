@@ -26,7 +26,7 @@ from redis_toolkit.cache.status import is_open
 from redis_toolkit.conf import settings
 from redis_toolkit.exceptions import CacheOverloaded
 
-__all__ = ["Crowd", "admit", "crowd"]
+__all__ = ["Crowd", "admit", "crowd", "is_full"]
 
 
 class Crowd(NamedTuple):
@@ -58,7 +58,7 @@ class _Gate:
     def enter(self) -> None:
         """Take a place, or wait for one. Raises CacheOverloaded."""
         with self._lock:
-            if self._has_room() and not self.queue:
+            if self.has_room() and not self.queue:
                 self.loading += 1
                 return
         # Asked only now, and of this thread's connections alone: where there is room it does not matter.
@@ -103,14 +103,15 @@ class _Gate:
             self._let_in()
 
     def _let_in(self) -> None:
-        while self.queue and self._has_room():
+        while self.queue and self.has_room():
             waiter = self.queue.popleft()
             # Counted here, not when it wakes: who comes in between must not find the place free.
             self.loading += 1
             waiter.is_in = True
             waiter.turn.release()
 
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
+        """Whether one more may come in."""
         most = settings.LOADS
         return most is None or self.loading < most
 
@@ -155,6 +156,11 @@ _ADMISSION: Final = _Admission()
 def admit() -> _Admission:
     """A context in which to load, within the bound. Entering it waits, and may raise CacheOverloaded."""
     return _ADMISSION
+
+
+def is_full() -> bool:
+    """Whether who comes now would have to queue."""
+    return bool(_gate.queue) or not _gate.has_room()
 
 
 def crowd() -> Crowd:

@@ -68,6 +68,9 @@ class Load:
         """Whether who has ``seen`` these stamps cannot be given this answer: one has changed since it was begun."""
         if self.tokens is None or seen is None:
             return False
+        if len(seen) != len(self.tokens):
+            # The same name was given to two things that depend on different models.
+            return True
         return any(one is not None and one != token for one, token in zip(seen, self.tokens, strict=True))
 
     def run(self) -> None:
@@ -95,9 +98,13 @@ class Load:
         """Wait for the end, or ``until`` that moment of the monotonic clock."""
         self._ended.wait(max(0.0, until - monotonic()))
 
-    def serves(self, began: float) -> bool:
-        """Whether a thread that joined, and whose read began then, may take the answer."""
-        return self.has_payload and (self._is_verified or self._read_at >= began)
+    def serves(self, began: float, *, trusts: bool) -> bool:
+        """Whether a thread that joined, and whose read began then, may take the answer.
+
+        ``trusts``: whether it might ask the cache. 1. Redis is away, a writer commits and returns  2. the thread comes
+        3. Redis is back, and the stamps stand, for nobody has looked at the outbox yet.
+        """
+        return self.has_payload and ((self._is_verified and trusts) or self._read_at >= began)
 
 
 def join_or_begin(place: Place, seen: Sequence[bytes | None] | None) -> tuple[Load, bool]:

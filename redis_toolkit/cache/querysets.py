@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
-from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models
@@ -78,23 +77,29 @@ class CachedQuerySet(TracingQuerySet[M]):
             # Clones ask for what the caller asked for, on a database and in a way of their own.
             self._prefetch_related_lookups = own
 
+    # A copy asks, for Django counts the rows that a queryset holds: 1. a count past its `fresh` is given
+    # 2. the queryset is read  3. a writer commits  4. a thread counts anew, under new stamps, and must not count those.
+
     def count(self) -> int:
         """The number of rows, as ``QuerySet.count``."""
         if self._result_cache is not None:
             return len(self._result_cache)
-        number: int = answers.value("count", self, super().count)
+        number: int = answers.value("count", self, lambda: super(CachedQuerySet, self._copied()).count())
         return number
 
     def exists(self) -> bool:
         """Whether there is any row, as ``QuerySet.exists``."""
         if self._result_cache is not None:
             return bool(self._result_cache)
-        found: bool = answers.value("exists", self, super().exists)
+        found: bool = answers.value("exists", self, lambda: super(CachedQuerySet, self._copied()).exists())
         return found
 
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The aggregates over the rows, as ``QuerySet.aggregate``."""
-        compute: Callable[[], Any] = partial(super().aggregate, *args, **kwargs)
+
+        def compute() -> Any:
+            return super(CachedQuerySet, self._copied()).aggregate(*args, **kwargs)
+
         expressions = [*args, *kwargs.values()]
         if self.query.distinct_fields or not all(hasattr(each, "resolve_expression") for each in expressions):
             # Django knows what to say to that.

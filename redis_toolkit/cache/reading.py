@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -101,10 +101,6 @@ class Question:
         return self.kind, self.fingerprint, tuple(self.tables)
 
 
-#: A read under way: stops where something must be loaded, is sent it, and returns the answer.
-Course: TypeAlias = Generator[None, Loaded | None, Any]
-
-
 class Reader:
     """The means of one cached read: the connections that read and write, what is under way, and the link to Redis."""
 
@@ -197,8 +193,6 @@ class Reader:
         took: float,
     ) -> list[bytes]:
         """The SETs of a new entry and its transcript; none, with a warning, for an answer that cannot be stored."""
-        if not loaded.is_kept:
-            return []
         if not loaded.is_kept:
             return []
         if loaded.error is not None:

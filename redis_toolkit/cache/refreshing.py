@@ -81,7 +81,8 @@ class _Worker:
                     break
             try:
                 job()
-            except Exception as error:  # noqa: BLE001 - nobody is there to catch it, and readers still have the old answer
+            except BaseException as error:  # noqa: BLE001 - nobody is there to catch it, and readers have the old answer
+                # (A coroutine that was cancelled, too: without the thread nothing would be made anew any more.)
                 _log.warning("An answer was not refreshed: %s", str(error))
             finally:
                 with self._lock:

@@ -21,7 +21,7 @@ from django.db.models import Model
 from django.db.models.signals import ModelSignal
 
 from redis_toolkit.cache.bulk import fill
-from redis_toolkit.cache.gate import crowd
+from redis_toolkit.cache.gate import is_full
 from redis_toolkit.cache.reading import Source
 from redis_toolkit.cache.rows import rows_of
 from redis_toolkit.cache.transactions import Transaction
@@ -69,7 +69,7 @@ def store(alias: str, rows: Mapping[str, AbstractSet[Any]]) -> None:
     With ``REPLICA_LAG`` marks linger after a commit, and nothing can be stored under them.
     """
     wanted = {_models[name]: keys for name, keys in rows.items() if name in _models}
-    if settings.REPLICA_LAG or not 0 < sum(map(len, wanted.values())) <= _MOST_ROWS or crowd().waiting:
+    if settings.REPLICA_LAG or not 0 < sum(map(len, wanted.values())) <= _MOST_ROWS or is_full():
         # (Who has committed does not queue for the sake of readers to come.)
         return
     try:

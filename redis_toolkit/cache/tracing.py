@@ -86,10 +86,12 @@ class TracingQuerySet(QuerySet[M]):
 
     def _build(self) -> None:
         """Make the calls that were only noted."""
-        pending, self._pending = self._pending, ()
-        if not pending:
+        if not self._pending:
             return
-        twin: Any = self._untraced()
+        # Without a trace, so that every call reaches its Query.
+        twin: Any = self._copied()
+        pending = twin._pending
+        twin._trace, twin._asked, twin._pending = None, (), ()
         # What a related manager says of its next filter was said after these calls, and is not about them.
         twin._sticky_filter, twin._defer_next_filter, twin._deferred_filter = False, False, None
         for call in pending:
@@ -98,13 +100,9 @@ class TracingQuerySet(QuerySet[M]):
                 twin._query.set_limits(*call.args)
             else:
                 twin = getattr(QuerySet, call.method)(twin, *call.args, **call.kwargs)
-        self._query = twin._query
-
-    def _untraced(self) -> Self:
-        """A copy without a trace, so that every call on it reaches its Query."""
-        twin = self._copied()
-        twin._trace, twin._asked, twin._pending = None, (), ()
-        return twin
+        # At once: 1. a thread that makes an answer anew builds the query  2. the caller looks at it, and must not find
+        # that nothing is left to do while it is still that of the whole table.
+        self.__dict__.update(_query=twin._query, _pending=())
 
     def _copied(self) -> Self:
         twin = self.__class__.__new__(self.__class__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from django.db import connections, transaction
 from django.db.models import F
 from django.test import TestCase
 
-from redis_toolkit.cache import bulk, through
+from redis_toolkit.cache import bulk, gate, through
 from redis_toolkit.core.connections import link
 from redis_toolkit.signals import cache_failed
 from redis_toolkit.testing.cache import IsolatedCacheMixin, assert_cache_hits, assert_redis_round_trips
@@ -288,3 +289,24 @@ class TestInATestCase(IsolatedCacheMixin, TestCase):
                 plain(Order, alias).filter(pk=made.pk).update(text="cake")
             with assert_cache_hits(1):
                 assert cached(Order, alias).get(pk=made.pk).text == "cake"
+
+
+def test_who_has_committed_does_not_queue(alias, order, settings, caplog):
+    """All places at the gate are taken, and nobody queues yet: rows that were written are left to readers."""
+    settings.REDIS_TOOLKIT_LOADS, settings.REDIS_TOOLKIT_LOADS_WAIT = 1, 0
+    taken, free = threading.Event(), threading.Event()
+
+    def take() -> None:
+        with gate.admit():
+            taken.set()
+            free.wait(10)
+
+    other = threading.Thread(target=take)
+    other.start()
+    assert taken.wait(10)
+    try:
+        _save(alias, order)
+    finally:
+        free.set()
+        other.join()
+    assert caplog.messages == []
