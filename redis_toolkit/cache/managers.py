@@ -17,7 +17,7 @@ from redis_toolkit.cache.absence import Bloom
 from redis_toolkit.cache.answers import source_of
 from redis_toolkit.cache.bulk import in_bulk
 from redis_toolkit.cache.declarations import problems
-from redis_toolkit.cache.freshness import seconds, terms
+from redis_toolkit.cache.freshness import Terms, seconds, terms
 from redis_toolkit.cache.querysets import CachedQuerySet
 from redis_toolkit.cache.rows import ABSENT, rows_of
 from redis_toolkit.cache.tracing import has_own
@@ -47,6 +47,13 @@ class CacheManager(_Manager[M]):
     that the next ``get(pk=...)`` is a hit.
     """
 
+    # (As of one that was made without our constructor: by `copy`, or by a project's own that does not call it.)
+    terms = Terms()
+    by: tuple[tuple[str, ...], ...] = ()
+    bloom: Bloom | None = None
+    write_through = False
+    followed_relations: Literal[True] | tuple[str, ...] = ()
+
     def __init__(  # noqa: PLR0913 - a declaration: each is a word of its own
         self,
         *,
@@ -60,18 +67,16 @@ class CacheManager(_Manager[M]):
         write_through: bool = False,
     ) -> None:
         super().__init__()
-        self.bloom: Bloom | None = Bloom() if bloom is True else bloom or None
+        self.bloom = Bloom() if bloom is True else bloom or None
         if isinstance(by, str):
             raise Misconfigured(f"`by` is a list of fields, or of tuples of fields: by=[{by!r}].")
         outage = 0.0 if outage_ttl is None else seconds(outage_ttl)
         self.write_through = write_through
         self.terms = terms(ttl, fresh, stale)._replace(outage=outage)
-        self.by: tuple[tuple[str, ...], ...] = tuple(
-            (names,) if isinstance(names, str) else tuple(names) for names in by
-        )
+        self.by = tuple((names,) if isinstance(names, str) else tuple(names) for names in by)
         if isinstance(follow, str):
             raise Misconfigured(f"`follow` is a list of fields, or True: follow=[{follow!r}].")
-        self.followed_relations: Literal[True] | tuple[str, ...] = follow is True or tuple(follow or ())
+        self.followed_relations = follow is True or tuple(follow or ())
 
     def get_queryset(self) -> CachedQuerySet[M]:
         """A fresh CachedQuerySet of all rows."""
