@@ -100,7 +100,7 @@ def test_a_refresh_that_a_write_overtakes_is_born_dead(
 ) -> None:
     """1. a refresh loads the old row  2. a writer commits and returns  3. the refresh stores: nobody is given that."""
     ask(timetable, fresh=60)
-    entry = Reader.entry
+    entry: Any = Reader.entry
 
     def late(self: Any, *rest: Any) -> Any:
         if not heard.count("wrote"):
@@ -247,14 +247,12 @@ def test_an_older_run_of_the_server_is_no_stale_answer(timetable: Timetable, red
 
 @pytest.mark.parametrize(("dice", "asked"), [(0.5, 0), (0.9999, 1)])
 def test_near_its_end_one_reader_makes_it_anew(
-    timetable: Timetable, heard: list[str], monkeypatch: pytest.MonkeyPatch, dice: float, asked: int
+    timetable: Timetable, settings: Any, monkeypatch: pytest.MonkeyPatch, dice: float, asked: int
 ) -> None:
     """XFetch: 5 s before its end an answer that took 1 s to make is early for a reader whose dice say so."""
-    monkeypatch.setattr("redis_toolkit.cache.reading.monotonic", freshness_clock := iter(range(10_000)).__next__)
-    assert freshness_clock() == 0
-    monkeypatch.setattr(asking, "monotonic", lambda: float(freshness_clock()))
-    monkeypatch.setattr(finding, "monotonic", lambda: float(freshness_clock()))
-    monkeypatch.setattr("redis_toolkit.conf.Settings.TTL_JITTER", 0)
+    entry: Any = Reader.entry
+    monkeypatch.setattr(Reader, "entry", lambda self, *told: entry(self, *told[:-1], 1.0))
+    settings.REDIS_TOOLKIT_TTL_JITTER = 0
     ask(timetable, ttl=100)
     monkeypatch.setattr(finding.random, "random", lambda: dice)  # type: ignore[attr-defined]
     with travel(95):
