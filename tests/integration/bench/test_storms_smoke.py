@@ -30,7 +30,9 @@ def test_an_outage_of_each_kind(tmp_path: Path) -> None:
     assert [len(each["first"]) for each in found["troubles"]] == [3, 3, 1, 3, 1]
     crowds = [each["crowd"] for each in (*found["troubles"][2:], found["killed"])]
     assert [(each["answered"], each["errors"]) for each in crowds] == [(100, []), (100, []), (100, []), (500, [])]
-    assert [each["most"] for each in crowds if each["most"] not in range(1, 5)] == []
+    # (0: all had been given hits when Redis was killed.)
+    assert [each["most"] for each in crowds if each["most"] > 4] == []
+    assert max(each["most"] for each in crowds) > 0
     for each in (*found["troubles"], found["killed"]):
         assert (each["stale"], each["after"]) == ([0, 0], ["closed", "closed"])
     assert "| refuses | 100 of 100 |" in done.stdout
