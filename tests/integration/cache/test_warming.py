@@ -208,6 +208,8 @@ def test_a_full_server(term, valkey, redis_client):
 def test_stopped(django_environment, end):
     """Ctrl-C, or SIGTERM: exit code 130, one line, no traceback."""
     script = (
+        # (A shell in whose background this runs has had it ignored.)
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import django; django.setup();"
         "from django.core.management import call_command; from django.test.utils import override_settings;"
         "context = override_settings(REDIS_TOOLKIT_WARM=['tests.warming.endless']); context.enable();"
