@@ -22,6 +22,8 @@ __all__ = ["Looks", "identity", "is_known", "is_personal", "listening", "may_be_
 #: By these a server or a client says who asks, to views that know nothing of sessions.
 _CREDENTIALS: Final = ("HTTP_AUTHORIZATION", "REMOTE_USER", "HTTP_REMOTE_USER")
 _BODIES: Final = ("", "0", None)
+#: What a request remembers of its headers once it was asked.
+_REMEMBERED: Final = ("accepted_types", "accepted_types_by_precedence")
 #: The cookie in which Django keeps messages.
 _MESSAGES: Final = "messages"
 
@@ -86,6 +88,9 @@ def listening(request: HttpRequest) -> Iterator[Looks]:
         for name in ("user", "session")
         if before[name] is not None
     }
+    for name in _REMEMBERED:
+        # 1. a middleware asks for it  2. the view asks for it too: that would be no look at a header any more.
+        held.pop(name, None)
     held.update(stand_ins, COOKIES=_Jar(request.COOKIES, looks.at), headers=_Headers(request.META, looks.headers))
     try:
         yield looks
@@ -119,6 +124,10 @@ class _Headers(HttpHeaders):
         # Whoever goes through them all may answer each request in another way.
         self._looks.add("*")
         return super().__iter__()
+
+    def __repr__(self) -> str:
+        self._looks.add("*")
+        return super().__repr__()
 
 
 class _Jar(dict[str, str]):
@@ -163,6 +172,22 @@ class _Jar(dict[str, str]):
     def items(self) -> Any:
         self._look()
         return super().items()
+
+
+def _looking(name: str) -> Any:
+    way: Any = getattr(dict, name)
+
+    def look(jar: _Jar, *args: Any) -> Any:
+        jar._look()
+        return way(jar, *args)
+
+    return look
+
+
+#: Dictionaries do these by themselves, without any of the above.
+_QUIET: Final = "__eq__ __ne__ __or__ __repr__ __reversed__ __ror__ copy pop popitem setdefault"
+for _name in _QUIET.split():
+    setattr(_Jar, _name, _looking(_name))
 
 
 def is_personal(request: HttpRequest) -> bool:
