@@ -199,8 +199,6 @@ class Reader:
         """The SETs of a new entry and its transcript; none, with a warning, for an answer that cannot be stored."""
         if not loaded.is_kept:
             return []
-        if not loaded.is_kept:
-            return []
         if loaded.error is not None:
             _log.warning("An answer was not cached: %s", str(loaded.error))
             cache_failed.send_robust(sender=None, during="store", error=loaded.error)
