@@ -101,7 +101,9 @@ class FragmentNode(Node):
                 text = self.nodelist.render(context)
             finally:
                 context.dicts.pop()
-        return text, layer.heard | {_NAMES.get(look, look) for look in looks.at}
+        # (A header that is no part of the key is a look at the request, by whatever way it was had.)
+        heard = {_NAMES.get(look, look) for look in looks.at} | ({"request"} if looks.headers else set())
+        return text, layer.heard | heard
 
     def _asked(self, context: Context) -> bytes | None:
         """What is asked; None, logged once, where a value to vary by is missing or cannot be told from others."""

@@ -91,10 +91,17 @@ def listening(request: HttpRequest) -> Iterator[Looks]:
     for name in _REMEMBERED:
         # 1. a middleware asks for it  2. the view asks for it too: that would be no look at a header any more.
         held.pop(name, None)
-    held.update(stand_ins, COOKIES=_Jar(request.COOKIES, looks.at), headers=_Headers(request.META, looks.headers))
+    held.update(
+        stand_ins, COOKIES=_Jar(dict.copy(request.COOKIES), looks.at), headers=_Headers(request.META, looks.headers)
+    )
     try:
         yield looks
     finally:
+        # What a part of a template has looked at, the view around it has looked at.
+        if isinstance(before["COOKIES"], _Jar):
+            before["COOKIES"].heard(looks.at & {"cookies"})
+        if isinstance(before["headers"], _Headers):
+            before["headers"].heard(looks.headers)
         for name, own in before.items():
             if name in {"user", "session"} and held.get(name) is not stand_ins.get(name):
                 looks.at.add("replaced")
@@ -116,6 +123,10 @@ class _Headers(HttpHeaders):
         super().__init__(environ)
         self._looks = looks
 
+    def heard(self, looks: set[str]) -> None:
+        """Note these looks as well."""
+        self._looks |= looks
+
     def __getitem__(self, name: str) -> str:
         self._looks.add(name.replace("_", "-").lower())
         return super().__getitem__(name)
@@ -136,6 +147,10 @@ class _Jar(dict[str, str]):
     def __init__(self, cookies: dict[str, str], looks: set[str]) -> None:
         super().__init__(cookies)
         self._looks = looks
+
+    def heard(self, looks: set[str]) -> None:
+        """Note these looks as well."""
+        self._looks |= looks
 
     def _look(self, name: object = None) -> None:
         if name != _MESSAGES:

@@ -409,6 +409,20 @@ def user_of_request(context):
     return context.request.user
 
 
+@register.simple_tag(takes_context=True)
+def accepted_by_request(context):
+    """What the visitor accepts."""
+    return context.request.headers["accept"]
+
+
+def test_a_tag_that_reads_a_header(term):
+    """A tag that reads a header of the context's ``request`` makes a block that is kept for nobody."""
+    libraries = {"redis_toolkit": "redis_toolkit.templatetags.redis_toolkit", "here": __name__}
+    template = Engine(libraries=libraries).from_string(LOAD + "{% load here %}" + block("{% accepted_by_request %}"))
+    for accept in ("a", "b"):
+        assert template.render(RequestContext(RequestFactory().get("/", headers={"accept": accept}))) == accept
+
+
 @pytest.mark.parametrize("tag", ["flattened_user", "user_of_request"])
 @pytest.mark.parametrize("processors", [PROCESSORS, PROCESSORS[1:]], ids=["with request", "without"])
 def test_tags_that_find_the_visitor_another_way(term, tag, processors):

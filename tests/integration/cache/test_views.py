@@ -297,6 +297,30 @@ def test_a_header_that_a_middleware_has_asked_for_too(term):
         assert view(request).content == said
 
 
+def _with_part(inside):
+    """A view whose template has a part that is remembered by itself."""
+    block = f'{{% load redis_toolkit %}}{{% cached 60 x depends_on="app.Lesson" %}}{inside}{{% endcached %}}'
+    return _page(block)
+
+
+def test_a_remembered_part_is_no_look(serve, made):
+    """A view is remembered at once where its template has a part that had to be made."""
+    client = serve(_with_part("x"))
+    assert client.get("/").content == client.get("/").content == b"x"
+    assert len(made) == 1
+
+
+def test_what_a_part_looks_at_the_view_has_looked_at(serve, made):
+    """A header that is read in a part of a template is learnt by the view, and a cookie makes it a page for nobody."""
+    client = serve(_with_part("{{ request.headers.accept }}"))
+    for accept in ("a", "a", "b") * 2:
+        assert client.get("/", headers={"accept": accept}).content.decode() == accept
+    assert len(made) == 3
+    client = serve(_with_part("{{ request.COOKIES.theme }}"), key="cookies")
+    for theme in ("a", "b"):
+        assert client.get("/", headers={"cookie": f"theme={theme}"}).content.decode() == theme
+
+
 def test_more_headers_than_are_sensible(serve, made, redis_client):
     """A response that varies by seventeen headers, or by everything, is kept for nobody."""
     for vary in (", ".join(f"X-{at}" for at in range(17)), "*"):
