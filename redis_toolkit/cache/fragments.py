@@ -7,7 +7,7 @@ by; and by what else changes its text without being named: language, time zone, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any, Final
@@ -15,7 +15,8 @@ from typing import Any, Final
 from django.db.models import Model
 from django.http import HttpRequest
 from django.template import Context, Node, NodeList, TemplateSyntaxError, VariableDoesNotExist
-from django.template.base import FilterExpression, Variable
+from django.template.base import UNKNOWN_SOURCE, FilterExpression, Variable
+from django.template.loader_tags import BLOCK_CONTEXT_KEY, BlockNode
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 from django.utils.timezone import get_current_timezone_name
@@ -35,7 +36,7 @@ __all__ = ["FragmentNode", "fingerprint"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 #: Names that tell of the visitor. A block that asks for one, and is not said to vary by it, is kept for nobody.
-_PERSONAL: Final = frozenset({"messages", "perms", "request", "user"})
+_PERSONAL: Final = frozenset({"csp_nonce", "messages", "perms", "request", "user"})
 #: How templates call what was looked at.
 _NAMES: Final = {"cookies": "COOKIES"}
 _TOKEN: Final = "csrf_token"  # noqa: S105 - the name of one
@@ -60,6 +61,7 @@ class FragmentNode(Node):
         self._about = about
         self._depends_on = depends_on
         self._vary = tuple(vary)
+        self._has_blocks = bool(nodelist.get_nodes_by_type(BlockNode))
         self._memos: dict[Any, Memo] = {}
         self._said = False
         names = [each.var.var for each in vary if isinstance(each.var, Variable) and isinstance(each.var.var, str)]
@@ -89,7 +91,8 @@ class FragmentNode(Node):
     def _show(self, context: Context, tables: Sequence[str]) -> tuple[Any, set[str]]:
         """The text of the block, and what it asked for that tells of the visitor."""
         layer = _Listener(context, tables)
-        request = context.get("request")
+        # (Not by its name first: a block around this one would hear that.)
+        request = getattr(context, "request", None) or context.get("request")
         nobody = nullcontext(visits.Looks(set(), set()))
         with visits.listening(request) if isinstance(request, HttpRequest) else nobody as looks:
             # What the block leaves in the context is gone with this layer, after a miss as after a hit.
@@ -98,14 +101,17 @@ class FragmentNode(Node):
                 text = self.nodelist.render(context)
             finally:
                 context.dicts.pop()
-        return text, layer.heard | {_NAMES.get(look, look) for look in looks.at}
+        # (A header that is no part of the key is a look at the request, by whatever way it was had.)
+        heard = {_NAMES.get(look, look) for look in looks.at} | ({"request"} if looks.headers else set())
+        return text, layer.heard | heard
 
     def _asked(self, context: Context) -> bytes | None:
         """What is asked; None, logged once, where a value to vary by is missing or cannot be told from others."""
         try:
             vary = [portrait(_resolved(each, context)) for each in self._vary]
             how = (context.autoescape, context.use_l10n, context.use_tz, get_language(), get_current_timezone_name())
-            return encode_value(("fragment", self._about, how, vary))
+            filled = _filled(context) if self._has_blocks else None
+            return encode_value(("fragment", self._about, how, vary, filled))
         except (CodecError, VariableDoesNotExist) as error:
             if not self._said:
                 self._said = True
@@ -138,6 +144,15 @@ def _resolved(expression: FilterExpression, context: Context) -> Any:
     return expression.resolve(context)
 
 
+def _filled(context: Context) -> list[tuple[str, list[str]]]:
+    """Which templates fill in the blocks of the one that is shown. Raises CodecError where one has no name."""
+    found: Any = getattr(context.render_context.get(BLOCK_CONTEXT_KEY), "blocks", {})
+    named = [(str.__str__(name), [str.__str__(str(each.origin)) for each in nodes]) for name, nodes in found.items()]
+    if any(UNKNOWN_SOURCE in origins for _, origins in named):
+        raise CodecError("a block in it is filled in by a template without a name.")
+    return sorted(named)
+
+
 def _is_of(name: str, part: str) -> bool:
     """Whether ``name``, as it stands in a template, is of this part of the request."""
     return f"{name}.".startswith((f"{part}.", f"request.{part}."))
@@ -164,3 +179,12 @@ class _Listener(dict[str, Any]):
         if name in _PERSONAL and not is_here:
             self.heard.add(str(name))
         return is_here
+
+    def __iter__(self) -> Iterator[str]:
+        # Whoever goes through it goes through those beneath as well.
+        self.heard.add("everything")
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        self.heard.add("everything")
+        return super().keys()

@@ -97,9 +97,11 @@ class _Page:
 
     def asked(self, request: HttpRequest, name: str, args: Any, kwargs: Any) -> tuple[bytes, frozenset[str]] | None:
         """What is asked, and the headers that are told by it; None: of the view itself, and nothing is kept."""
-        if not hasattr(request, "META"):
+        if not isinstance(request, HttpRequest):
+            # What a framework puts around Django's has a user of its own, and a look at that is not noticed.
             raise TypeError(
-                "cached_view was given no request: decorate methods with method_decorator(cached_view(...))."
+                "cached_view was given no request of Django's own: decorate methods with"
+                " method_decorator(cached_view(...)), and where a framework wraps requests what as_view() returns."
             )
         if not visits.may_be_cached(request) or (not self.private and visits.is_known(request)):
             return None
@@ -107,10 +109,12 @@ class _Page:
         told = [(each, request.headers.get(each)) for each in sorted(headers)]
         try:
             place = (request.scheme, request.get_host(), request.path, request.META.get("QUERY_STRING", ""))
+            # A charset in it says how the query string is read.
+            form = (request.META.get("CONTENT_TYPE", ""), request.encoding)
             who = visits.identity(request) if self.private else None
             moment = (get_language(), get_current_timezone_name())
             # The whole of it becomes a digest: nothing a visitor sends makes a key any longer.
-            return encode_value(("view", name, request.method, place, moment, told, who, args, kwargs)), headers
+            return encode_value(("view", name, request.method, place, form, moment, told, who, args, kwargs)), headers
         except (DisallowedHost, CodecError):
             return None
 

@@ -22,6 +22,8 @@ __all__ = ["Looks", "identity", "is_known", "is_personal", "listening", "may_be_
 #: By these a server or a client says who asks, to views that know nothing of sessions.
 _CREDENTIALS: Final = ("HTTP_AUTHORIZATION", "REMOTE_USER", "HTTP_REMOTE_USER")
 _BODIES: Final = ("", "0", None)
+#: What a request remembers of its headers once it was asked.
+_REMEMBERED: Final = ("accepted_types", "accepted_types_by_precedence")
 #: The cookie in which Django keeps messages.
 _MESSAGES: Final = "messages"
 
@@ -86,10 +88,20 @@ def listening(request: HttpRequest) -> Iterator[Looks]:
         for name in ("user", "session")
         if before[name] is not None
     }
-    held.update(stand_ins, COOKIES=_Jar(request.COOKIES, looks.at), headers=_Headers(request.META, looks.headers))
+    for name in _REMEMBERED:
+        # 1. a middleware asks for it  2. the view asks for it too: that would be no look at a header any more.
+        held.pop(name, None)
+    held.update(
+        stand_ins, COOKIES=_Jar(dict.copy(request.COOKIES), looks.at), headers=_Headers(request.META, looks.headers)
+    )
     try:
         yield looks
     finally:
+        # What a part of a template has looked at, the view around it has looked at.
+        if isinstance(before["COOKIES"], _Jar):
+            before["COOKIES"].heard(looks.at & {"cookies"})
+        if isinstance(before["headers"], _Headers):
+            before["headers"].heard(looks.headers)
         for name, own in before.items():
             if name in {"user", "session"} and held.get(name) is not stand_ins.get(name):
                 looks.at.add("replaced")
@@ -111,6 +123,10 @@ class _Headers(HttpHeaders):
         super().__init__(environ)
         self._looks = looks
 
+    def heard(self, looks: set[str]) -> None:
+        """Note these looks as well."""
+        self._looks |= looks
+
     def __getitem__(self, name: str) -> str:
         self._looks.add(name.replace("_", "-").lower())
         return super().__getitem__(name)
@@ -120,6 +136,10 @@ class _Headers(HttpHeaders):
         self._looks.add("*")
         return super().__iter__()
 
+    def __repr__(self) -> str:
+        self._looks.add("*")
+        return super().__repr__()
+
 
 class _Jar(dict[str, str]):
     """Cookies that note when one looks at them; to find that there are no messages is no look."""
@@ -127,6 +147,10 @@ class _Jar(dict[str, str]):
     def __init__(self, cookies: dict[str, str], looks: set[str]) -> None:
         super().__init__(cookies)
         self._looks = looks
+
+    def heard(self, looks: set[str]) -> None:
+        """Note these looks as well."""
+        self._looks |= looks
 
     def _look(self, name: object = None) -> None:
         if name != _MESSAGES:
@@ -163,6 +187,22 @@ class _Jar(dict[str, str]):
     def items(self) -> Any:
         self._look()
         return super().items()
+
+
+def _looking(name: str) -> Any:
+    way: Any = getattr(dict, name)
+
+    def look(jar: _Jar, *args: Any) -> Any:
+        jar._look()
+        return way(jar, *args)
+
+    return look
+
+
+#: Dictionaries do these by themselves, without any of the above.
+_QUIET: Final = "__eq__ __ne__ __or__ __repr__ __reversed__ __ror__ copy pop popitem setdefault"
+for _name in _QUIET.split():
+    setattr(_Jar, _name, _looking(_name))
 
 
 def is_personal(request: HttpRequest) -> bool:

@@ -26,7 +26,8 @@ for at = 3, #ARGV, 2 do
       for back = 3, at - 2, 2 do
         local amount = ARGV[back + 1]
         local undone = string.sub(amount, 1, 1) == '-' and string.sub(amount, 2) or '-' .. amount
-        if redis.call('HINCRBY', KEYS[1], ARGV[back], undone) == 0 then
+        -- ("-0" is no number to Redis.)
+        if redis.call('HINCRBY', KEYS[1], ARGV[back], undone == '-0' and '0' or undone) == 0 then
           redis.call('HDEL', KEYS[1], ARGV[back])
         end
       end

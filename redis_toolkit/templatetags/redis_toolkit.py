@@ -35,7 +35,8 @@ def do_cached(parser: Parser, token: Token) -> FragmentNode:
     nodes = parser.parse((_END,))
     parser.delete_first_token()
     depends_on: FilterExpression = parser.compile_filter(named[0].partition("=")[2])
-    origin = str(getattr(parser.origin, "template_name", None))
+    # `{% include "part.html" %}` gives a name that is marked safe, which is no plain value.
+    origin = str.__str__(str(getattr(parser.origin, "template_name", None)))
     return FragmentNode(
         nodes,
         parser.compile_filter(ttl),

@@ -44,8 +44,10 @@ class Waiting(NamedTuple):
     taken: list[bytes | None]
 
 
-def gather(counter: Counter, numbers: Mapping[str, int]) -> None:
+def gather(counter: Counter, gathered: str, numbers: Mapping[str, int]) -> None:
     """Add ``numbers``, by the names of rows: all of them or, with any error but OutcomeUnknown, none; one round trip.
+
+    ``gathered``: the key, as it was when the change was made.
 
     Raises StoreUnavailable, also where too many rows wait.
     """
@@ -53,7 +55,7 @@ def gather(counter: Counter, numbers: Mapping[str, int]) -> None:
     # So a sum is sent once, and never again where its answer is lost. The latest of two times may be.
     once = counter.kind_name != Latest.name
     words = [word for name, number in numbers.items() for word in (name, str(number))]
-    call = _GATHER.call(counter.keys().gathered, counter.most, counter.kind_name, *words)
+    call = _GATHER.call(gathered, counter.most, counter.kind_name, *words)
     if not run(counter.link, [call], idempotent=not once)[0]:
         raise StoreUnavailable(
             f"{counter.label} has {counter.most} rows that wait to be flushed, and takes no more (most={counter.most})."

@@ -164,18 +164,20 @@ class WriteBehind:
 
     def _when_it_is_time(self, numbers: dict[str, int]) -> None:
         connection = connections[self._counter.database]
+        # 1. we add for a tenant  2. another is the tenant now  3. COMMIT: what was added is the first one's.
+        gathered = self._counter.keys().gathered
         if not (self._on_commit and is_open(connection) and connection.in_atomic_block):
-            self._send(numbers)
+            self._send(gathered, numbers)
         elif self._counter.link.breaker.is_open:
             # Said now, it ends the transaction, or is a part of it.
             self._without_redis(BreakerOpen(), numbers)
         else:
-            send: Callable[[], None] = partial(self._send, numbers)
+            send: Callable[[], None] = partial(self._send, gathered, numbers)
             connection.on_commit(send)
 
-    def _send(self, numbers: dict[str, int]) -> None:
+    def _send(self, gathered: str, numbers: dict[str, int]) -> None:
         try:
-            gather(self._counter, numbers)
+            gather(self._counter, gathered, numbers)
         except OutcomeUnknown as error:
             if self._on_error != "ignore":
                 # Written to the database as well it might count twice.

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.db import transaction
 from django.db.models import F
-from django.template import Context, Engine, RequestContext, TemplateSyntaxError
+from django.template import Context, Engine, Library, RequestContext, TemplateSyntaxError
 from django.test import RequestFactory
 from django.utils import timezone, translation
 from django.utils.safestring import SafeString, mark_safe
@@ -22,6 +22,8 @@ from tests.app.models import Lesson
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 LOAD = "{% load redis_toolkit %}"
+#: Tags of this module's own.
+register = Library()
 TITLES = '{% cached 600 titles depends_on="app.Lesson" %}{% for each in lessons.all %}{{ each.title }};{% endfor %}{% endcached %}'
 
 
@@ -60,10 +62,17 @@ def show(term, calls):
     """Renders a template with the values that it is given."""
     libraries = {"redis_toolkit": "redis_toolkit.templatetags.redis_toolkit", "l10n": "django.templatetags.l10n"}
 
-    def showing(source: str, request: Any = None, name: str | None = None, templates: Any = None, **values: Any) -> str:
+    def showing(
+        source: str,
+        request: Any = None,
+        name: str | None = None,
+        templates: Any = None,
+        load: str = LOAD,
+        **values: Any,
+    ) -> str:
         loaders = [("django.template.loaders.locmem.Loader", templates or {})]
         engine = Engine(loaders=loaders, libraries=libraries, context_processors=PROCESSORS)
-        template = engine.from_string(LOAD + source) if name is None else engine.get_template(name)
+        template = engine.from_string(load + source) if name is None else engine.get_template(name)
         values = {"calls": calls, "lessons": Lesson.objects.order_by("pk"), **values}
         autoescape = values.pop("autoescape", True)
         context = Context(values, autoescape=autoescape) if request is None else RequestContext(request, values)
@@ -354,3 +363,80 @@ def test_models_in_a_variable(show, calls):
     assert show(source, models=[Lesson]) == show(source, models=[Lesson]) == "1"
     Lesson.objects.update(title="x")
     assert show(source, models=[Lesson]) == "2"
+
+
+def test_a_block_in_a_template_that_others_include_or_extend(show, calls):
+    """A cached part of a template is remembered as well where another template includes or extends that."""
+    templates = {
+        "part": LOAD + block(),
+        "around": '{% include "part" %}',
+        "above": '{% extends "part" %}',
+    }
+    assert [show("", name=name, templates=templates) for name in ("around", "above", "part", "around")] == ["1"] * 4
+    assert calls.made == 1
+
+
+def test_blocks_that_another_template_fills_in(show):
+    """A cached part of a base template is another for each template that fills in its blocks, at any depth."""
+    templates = {
+        "base": LOAD + block("{% block nav %}base{% endblock %}"),
+        "a": '{% extends "base" %}{% block nav %}a{% block inner %}{% endblock %}{% endblock %}',
+        "b": '{% extends "base" %}{% block nav %}b{% endblock %}',
+        "c": '{% extends "a" %}{% block inner %}c{% endblock %}',
+    }
+    for _ in range(2):
+        shown = {name: show("", name=name, templates=templates) for name in templates}
+        assert shown == {"base": "base", "a": "a", "b": "b", "c": "ac"}
+
+
+def test_blocks_of_templates_without_a_name(show):
+    """What fills in a block and has no name cannot be told from others, and is kept for nobody."""
+    templates = {"base": LOAD + block("{% block nav %}base{% endblock %}")}
+    for text in ("a", "b") * 2:
+        source = f'{{% extends "base" %}}{{% block nav %}}{text}{{% endblock %}}'
+        assert show(source, load="", templates=templates) == text
+
+
+@register.simple_tag(takes_context=True)
+def flattened_user(context):
+    """Who the visitor is, as tags say it that flatten the context."""
+    return context.flatten()["user"]
+
+
+@register.simple_tag(takes_context=True)
+def user_of_request(context):
+    """Who the visitor is, by the request that the context has beside its names."""
+    return context.request.user
+
+
+@register.simple_tag(takes_context=True)
+def accepted_by_request(context):
+    """What the visitor accepts."""
+    return context.request.headers["accept"]
+
+
+def test_a_tag_that_reads_a_header(term):
+    """A tag that reads a header of the context's ``request`` makes a block that is kept for nobody."""
+    libraries = {"redis_toolkit": "redis_toolkit.templatetags.redis_toolkit", "here": __name__}
+    template = Engine(libraries=libraries).from_string(LOAD + "{% load here %}" + block("{% accepted_by_request %}"))
+    for accept in ("a", "b"):
+        assert template.render(RequestContext(RequestFactory().get("/", headers={"accept": accept}))) == accept
+
+
+@pytest.mark.parametrize("tag", ["flattened_user", "user_of_request"])
+@pytest.mark.parametrize("processors", [PROCESSORS, PROCESSORS[1:]], ids=["with request", "without"])
+def test_tags_that_find_the_visitor_another_way(term, tag, processors):
+    """A tag that goes through the whole context, or takes its ``request``, makes a block that is kept for nobody."""
+    libraries = {"redis_toolkit": "redis_toolkit.templatetags.redis_toolkit", "here": __name__}
+    engine = Engine(libraries=libraries, context_processors=processors)
+    template = engine.from_string(LOAD + "{% load here %}" + block("{% " + tag + " %}"))
+    for name in ("ann", "bob"):
+        request = RequestFactory().get("/")
+        request.user = User(username=name)
+        assert template.render(RequestContext(request)) == name
+
+
+def test_a_nonce_in_a_block(show):
+    """A block with the nonce of a Content Security Policy, which is for one response, is kept for nobody."""
+    for nonce in ("one", "two"):
+        assert show(block("{{ csp_nonce }}"), csp_nonce=nonce) == nonce

@@ -275,6 +275,52 @@ def test_the_type_of_a_request_is_a_header_too(serve, made):
     assert len(made) == 2
 
 
+def test_a_charset_that_a_visitor_makes_up(serve, made):
+    """Who says that his query string is of another charset spoils no page for the others, nor does another type."""
+    client = serve(lambda request: HttpResponse(request.GET["q"] + request.content_type))
+    for _ in range(2):
+        assert client.get("/?q=%C3%A9", CONTENT_TYPE="text/x; charset=latin-1").content.decode() == "Ã©text/x"
+        assert client.get("/?q=%C3%A9").content.decode() == "é"
+    assert len(made) == 2
+
+
+def test_a_header_that_a_middleware_has_asked_for_too(term):
+    """What Django remembers of ``Accept``, for whoever asked before the view, is no less looked at by the view."""
+
+    @cached_view(depends_on=[Lesson], key="early")
+    def view(request):
+        return HttpResponse(str(request.accepts("text/x")))
+
+    for accept, said in (("text/x", b"True"), ("text/y", b"False")) * 2:
+        request = RequestFactory().get("/", headers={"accept": accept})
+        request.accepts("text/html")
+        assert view(request).content == said
+
+
+def _with_part(inside):
+    """A view whose template has a part that is remembered by itself."""
+    block = f'{{% load redis_toolkit %}}{{% cached 60 x depends_on="app.Lesson" %}}{inside}{{% endcached %}}'
+    return _page(block)
+
+
+def test_a_remembered_part_is_no_look(serve, made):
+    """A view is remembered at once where its template has a part that had to be made."""
+    client = serve(_with_part("x"))
+    assert client.get("/").content == client.get("/").content == b"x"
+    assert len(made) == 1
+
+
+def test_what_a_part_looks_at_the_view_has_looked_at(serve, made):
+    """A header that is read in a part of a template is learnt by the view, and a cookie makes it a page for nobody."""
+    client = serve(_with_part("{{ request.headers.accept }}"))
+    for accept in ("a", "a", "b") * 2:
+        assert client.get("/", headers={"accept": accept}).content.decode() == accept
+    assert len(made) == 3
+    client = serve(_with_part("{{ request.COOKIES.theme }}"), key="cookies")
+    for theme in ("a", "b"):
+        assert client.get("/", headers={"cookie": f"theme={theme}"}).content.decode() == theme
+
+
 def test_more_headers_than_are_sensible(serve, made, redis_client):
     """A response that varies by seventeen headers, or by everything, is kept for nobody."""
     for vary in (", ".join(f"X-{at}" for at in range(17)), "*"):
@@ -331,6 +377,12 @@ PERSONAL: dict[str, Callable[[Any], Any]] = {
     "session changed": _remember,
     "a cookie": lambda request: HttpResponse(request.COOKIES.get("theme", "none")),
     "all cookies": lambda request: HttpResponse(str(list(request.COOKIES))),
+    "cookies as text": lambda request: HttpResponse(str(request.COOKIES)),
+    "cookies, copied": lambda request: HttpResponse(request.COOKIES.copy().get("theme", "none")),
+    "cookies, joined": lambda request: HttpResponse((request.COOKIES | {}).get("theme", "none")),
+    "cookies, compared": lambda request: HttpResponse(str(request.COOKIES == {})),
+    "a cookie, taken out": lambda request: HttpResponse(request.COOKIES.pop("theme", "none")),
+    "headers as text": lambda request: HttpResponse(str(request.headers)),
     "a signed cookie": lambda request: HttpResponse(str(request.get_signed_cookie("x", default="none"))),
     "token": lambda request: HttpResponse(get_token(request)),
     "token in a template": _page("{% csrf_token %}"),
@@ -476,6 +528,34 @@ def test_a_user_who_is_known_before(term, cost, made):
             view(request)
     assert len(made) == 2
     assert it.outcomes == []
+
+
+class _Wrapped:
+    """A request as some frameworks hand it to their views: around Django's, which has the user."""
+
+    def __init__(self, request):
+        self._request = request
+
+    def __getattr__(self, name):
+        return getattr(self._request, name)
+
+    @property
+    def user(self):
+        return self._request.user
+
+
+def test_a_request_around_djangos_is_refused(term, redis_client):
+    """In what a framework wraps around a request no look is noticed: a view that is given one fails at once."""
+
+    @cached_view(depends_on=[Lesson], key="wrapped")
+    def view(request):
+        return HttpResponse(str(request.user))
+
+    request = RequestFactory().get("/")
+    request.user = User(username="ann")
+    with pytest.raises(TypeError, match="no request of Django's own"):
+        view(_Wrapped(request))
+    assert redis_client.keys("rt:f:*") == []
 
 
 def test_a_session_that_is_read_behind_the_requests_back(term, redis_client, made):

@@ -25,6 +25,7 @@ from redis_toolkit.models import Ledger
 from redis_toolkit.signals import cache_failed
 from redis_toolkit.testing.cache import isolated_cache
 from tests.app.models import Chair, Page, Post, Visitor
+from tests.integration.cache import tenants
 from tests.integration.cache.threads import elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -250,6 +251,19 @@ def test_a_rollback_takes_back_what_was_added(views, page):
     assert views.value(page.pk) == 15
 
 
+def test_the_tenant_is_that_of_the_add(views, page, settings, monkeypatch):
+    """What is added in a block is its tenant's of that moment, whoever is the tenant when the block commits."""
+    settings.REDIS_TOOLKIT_TENANT = "tests.integration.cache.tenants.current"
+    with transaction.atomic(using=page._state.db):
+        monkeypatch.setattr(tenants, "name", "one")
+        views.add(page.pk, 1)
+        monkeypatch.setattr(tenants, "name", "two")
+        views.add(page.pk, 2)
+    assert views.value(page.pk) == 12
+    monkeypatch.setattr(tenants, "name", "one")
+    assert views.value(page.pk) == 11
+
+
 def test_whoever_will_not_wait_for_the_commit(alias, page):
     """With ``on_commit=False`` an add counts at once, whatever becomes of the transaction."""
     views = WriteBehind(Page, "views", using=alias, on_commit=False)
@@ -415,6 +429,16 @@ def test_a_sum_that_is_too_large_changes_nothing(alias):
     with pytest.raises(StoreUnavailable, match="overflow"):
         clicks.add_many({one.pk: 5, other.pk: 1})
     assert clicks.values([one.pk, other.pk]) == {one.pk: 0, other.pk: 2**63 - 1}
+
+
+def test_nothing_is_taken_back_as_well(alias):
+    """An amount of 0 among those that are taken back is no hindrance: all are."""
+    none, one, other = (Visitor.objects.using(alias).create() for _ in range(3))
+    clicks = WriteBehind(Visitor, "clicks", using=alias)
+    clicks.add(other.pk, 2**63 - 1)
+    with pytest.raises(StoreUnavailable, match="overflow"):
+        clicks.add_many({none.pk: 0, one.pk: 5, other.pk: 1})
+    assert clicks.values([none.pk, one.pk, other.pk]) == {none.pk: 0, one.pk: 0, other.pk: 2**63 - 1}
 
 
 # Rows that cannot be changed
