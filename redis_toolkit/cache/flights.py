@@ -27,6 +27,7 @@ __all__ = ["Flight", "forget", "learn"]
 
 _CLAIM: Final = Script("cache_claim")
 _LAND: Final = Script("cache_land")
+_HEAD: Final = Script("cache_head")
 #: A load that takes less, in seconds, is not worth the round trip of a claim.
 _WORTH: Final = 0.001
 #: A claim stands for so many times what the load took before; others are slower where several load at once.
@@ -84,7 +85,7 @@ class Flight:
         """
         if not self._key:
             return []
-        return [_CLAIM.call(self._key, self._life), pack(("GETRANGE", self._where, 0, self._size - 1))]
+        return [_CLAIM.call(self._key, self._life), _HEAD.call(self._where, self._size - 1)]
 
     def hear(self, claimed: list[Any] | None, head: bytes) -> None:
         """Take the answers to the claim."""

@@ -328,3 +328,18 @@ def test_it_can_be_switched_off(timetable: Timetable, redis_client: redis.Redis,
     settings.REDIS_TOOLKIT_SINGLE_FLIGHT = False
     assert timetable.group(1) == ["old"]
     assert redis_client.keys("rt:w:*") == []
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_an_entrys_key_that_holds_something_else(
+    timetable: Timetable, redis_client: redis.Redis, heard: list[str], known: bool
+) -> None:
+    """Another program's list lies where the answer is to lie: it is loaded, stored over that, and a hit."""
+    timetable.group(1)
+    [entry] = redis_client.keys("rt:q:*")
+    if not known:
+        redis_client.flushall()
+    redis_client.delete(entry)
+    redis_client.rpush(entry, "not ours")
+    heard.clear()
+    assert [timetable.group(1), timetable.group(1), heard] == [["old"], ["old"], ["miss", "hit"]]
