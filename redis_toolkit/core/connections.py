@@ -154,7 +154,12 @@ class Link:
 
     def _open(self) -> Lane:
         lane = Lane(self._connection())
-        lane.identify()
+        try:
+            lane.identify()
+        except BaseException:
+            # Nobody has it yet who would close it.
+            lane.close()
+            raise
         self._tally.begin(lane)
         self._local.lane = lane
         return lane

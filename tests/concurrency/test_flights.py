@@ -187,10 +187,10 @@ def test_who_waits_in_vain_asks_the_database(
     """A loads and is never through with it: B is right all the same, after a bounded time or at once."""
     if end == "it never says so":
         flights._UNKNOWN = 0.05  # put back by the fixture above
-    if end == "nobody waits that long":
-        settings.REDIS_TOOLKIT_FLIGHT_WAIT = 0.05
     first, second = loader(stage, timetable), follower(stage, timetable)
     first.to("selected")
+    if end == "nobody waits that long":
+        settings.REDIS_TOOLKIT_FLIGHT_WAIT = 0.05
     [claim] = redis_client.keys("rt:w:*")
     if end == "its key is something else":
         redis_client.set(claim, "somebody else's")
