@@ -140,8 +140,9 @@ def is_nested() -> bool:
 
 
 def _after_fork() -> None:
-    global _lock, _nesting
-    _lock, _nesting = threading.Lock(), threading.local()
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it
+    # (Not `_nesting`: the one thread there is may have been forked within a load, and comes out of it.)
+    _lock = threading.Lock()
     _under_way.clear()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
@@ -243,3 +245,20 @@ def test_one_look_for_all(stage: Stage, timetable: Timetable, monkeypatch: pytes
     # (Those who come after the look find it made. It is those who come before its end that are to wait.)
     assert [answer[:2] for answer in (first.end(), *(other.ends() for other in others))] == [(["old"], 0)] * 8
     assert len(looked) == 1
+
+
+def test_a_process_forked_within_a_load(django_environment: dict[str, str]) -> None:
+    """The child comes out of the load as its parent does, and is in none then."""
+    script = (
+        "import os, django; django.setup()\n"
+        "from redis_toolkit.cache import loads\n"
+        "with loads.within():\n"
+        "    child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(7 if not loads.is_nested() else 1)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=django_environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("7\n", "")
