@@ -42,7 +42,7 @@ _log = logging.getLogger("redis_toolkit.cache")
 class _Last:
     """The last look at one outbox: when the next is ``due``, and ``until`` when hits may be trusted."""
 
-    __slots__ = ("due", "looking", "until")
+    __slots__ = ("due", "looking", "next", "until")
 
     def __init__(self, began: float, *, known: bool | None) -> None:
         # What is committed after a look has read waits for the next: one that takes long must not put that off.
@@ -51,6 +51,9 @@ class _Last:
         self.due = began + (half if known else min(half, _AGAIN) if known is False else 0.0)
         self.until = began + settings.OUTBOX_INTERVAL if known else 0.0
         self.looking = threading.Lock()
+        #: Set once somebody has looked again. (Who waited for the lock instead would get it one after the other: a
+        #: crowd of threads takes longer for that than for the look.)
+        self.next = threading.Event()
 
 
 _last: dict[str, _Last] = {}
@@ -92,14 +95,19 @@ def may_trust(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -
     last = known.get(place) or known.setdefault(place, _Last(began, known=None))
     if began < last.due:
         return began < last.until
-    if not last.looking.acquire(blocking=began >= last.until, timeout=_PATIENCE if began >= last.until else -1):
-        return began < last.until
-    try:
-        if known[place] is last:
-            known[place] = _Last(began, known=look(connection, target, watcher))
-    finally:
-        last.looking.release()
-    return monotonic() < known[place].until
+    if last.looking.acquire(blocking=False):
+        try:
+            if known[place] is last:
+                known[place] = _Last(began, known=look(connection, target, watcher))
+        finally:
+            last.next.set()
+            last.looking.release()
+    elif began < last.until:
+        return True
+    else:
+        last.next.wait(_PATIENCE)
+    # (Not if Redis went and came meanwhile: what was looked at was looked at too early.)
+    return known is _last and monotonic() < known[place].until
 
 
 def look(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -> bool:

@@ -234,6 +234,23 @@ def test_while_a_look_hangs_others_ask_the_database(term):
     assert title(term) == "new"
 
 
+def test_redis_goes_and_comes_while_a_thread_looks(term, monkeypatch):
+    """1. a thread has read the outbox  2. Redis goes, somebody writes, it comes  3. the thread does not trust its look."""
+    assert [title(term), title(term)] == ["Lesson 5"] * 2
+    read, again = outbox.read, looks.expect
+
+    def slowly(connection: Any) -> Any:
+        found = read(connection)
+        monkeypatch.setattr(outbox, "read", read)
+        write(term)
+        again()
+        return found
+
+    monkeypatch.setattr(outbox, "read", slowly)
+    with travel(LATER):
+        assert [title(term), title(term)] == ["new"] * 2
+
+
 def _wait_for_a_lock(term: Term) -> None:
     waits = threading.Event()
     while not waits.wait(0.01):
