@@ -2,7 +2,7 @@
 
 One thread, started when there is first something to do and ended when there has been nothing for a while, with
 connections of its own to the databases and to Redis. What a process has begun is lost with it, and begun again by the
-next reader. Languages, time zones and other context variables are those of the reader.
+next reader. The language, the time zone and the context variables are those of the reader.
 
 Nothing is refreshed here, and the reader does it, where a thread would see something else: a tenant that is the
 connection's (``REDIS_TOOLKIT_TENANT``), a test's uncommitted rows, a database in memory.
@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final
 
 from django.db import connections
+from django.utils import timezone, translation
 
 from redis_toolkit.cache import rehearsals
 from redis_toolkit.conf import settings
@@ -59,7 +60,7 @@ class _Worker:
                     return False
                 self._thread = thread
             try:
-                self._jobs.put_nowait((name, partial(copy_context().run, job)))
+                self._jobs.put_nowait((name, partial(copy_context().run, _as_reader(job))))
             except queue.Full:
                 return True
             self._names.add(name)
@@ -95,6 +96,17 @@ class _Worker:
         # A database would be kept from being dropped, and a cursor from being closed.
         if self._jobs.empty():
             connections.close_all()
+
+
+def _as_reader(job: Job) -> Job:
+    """``job`` in the language and the time zone of now: Django keeps both for a thread, whatever its context."""
+    language, zone = translation.get_language(), timezone.get_current_timezone()
+
+    def done() -> None:
+        with translation.override(language), timezone.override(zone):
+            job()
+
+    return done
 
 
 _worker = _Worker()

@@ -9,6 +9,7 @@ import pytest
 import redis
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
 
 from redis_toolkit.cache import asking, finding, freshness, own_writes, recency, refreshing
 from redis_toolkit.cache.reading import Reader
@@ -16,10 +17,11 @@ from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.signals import cache_read
 from tests.app.models import Lesson
+from tests.app.remembered import described
 from tests.concurrency.actors import Actor, Stage
 from tests.concurrency.timetable import PG, Timetable
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
+pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
 
 @pytest.fixture
@@ -69,6 +71,15 @@ def test_past_fresh_it_is_given_and_made_anew(
         assert ask(timetable, fresh=60) == (["old"], 0)
         refreshing.wait()
     assert heard == ["miss", "hit", "refresh", "hit"]
+
+
+def test_made_anew_in_the_readers_language_and_time_zone(timetable: Timetable) -> None:
+    """Both may be part of what is asked: what a thread loads by its own would be stored as the answer to another."""
+    with translation.override("de"), timezone.override("Asia/Tokyo"):
+        described(1)
+        stale = described(1)
+        refreshing.wait()
+    assert described(1) == stale == {**described.nocache(1), "language": "de", "zone": "Asia/Tokyo"}
 
 
 def test_within_fresh_nothing_is_made_anew(timetable: Timetable, heard: list[str]) -> None:
