@@ -38,7 +38,7 @@ def check_models(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
     if _invalid() or _names():
         # First these have to be right: what is cached, and of which tenant, cannot be told with them.
         return []
-    return [*_managers(app_configs), *_functions(), *_warm(), *problems.of_declarations()]
+    return [*_managers(app_configs), *_functions(), *_warm(), *_refresher(), *problems.of_declarations()]
 
 
 def check_databases(
@@ -153,6 +153,22 @@ def _warm() -> list[CheckMessage]:
             hint = "It is the dotted path of a callable without arguments that returns or yields cached querysets."
             found.append(Error(message, hint=hint, id="redis_toolkit.E060"))
     return found
+
+
+def _refresher() -> list[CheckMessage]:
+    reason = ""
+    if settings.REFRESHER is not None and Settings.REFRESHER.valid(settings.REFRESHER):
+        try:
+            reason = "" if callable(import_string(settings.REFRESHER)) else "it is no callable"
+        except ImportError as error:
+            reason = str(error)
+    if not reason:
+        return []
+    message = f"REDIS_TOOLKIT_REFRESHER is {settings.REFRESHER!r}, which cannot be called: {reason}"
+    hint = (
+        "It is the dotted path of a callable that takes a text. django.tasks needs Django 6.0, ours for Celery Celery."
+    )
+    return [Error(message, hint=hint, id="redis_toolkit.E061")]
 
 
 def _managers(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:

@@ -266,6 +266,15 @@ class Settings:
         valid=_names,
     )
 
+    REFRESHER = Setting[str | None](
+        None,
+        "Dotted path of a callable that has a worker call `redis_toolkit.cache.renew` with the text it is given:"
+        " `redis_toolkit.tasks.send_refresh` (Celery), `redis_toolkit.contrib.django_tasks.send_refresh`, or your own."
+        " None: a thread of the process that noticed makes anew what is past its `fresh`.",
+        must="None or a dotted path",
+        valid=_text_or_none,
+    )
+
     @classmethod
     def declared(cls) -> Iterator[Setting[object]]:
         """Every setting in the order of declaration, for checks and docs."""

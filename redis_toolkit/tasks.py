@@ -13,13 +13,13 @@ from celery import shared_task
 from django.apps import apps
 from django.db import router
 
-from redis_toolkit.cache import warming
+from redis_toolkit.cache import renew, warming
 from redis_toolkit.cache.behind import flush_all
 from redis_toolkit.cache.building import build, declared, why_due
 from redis_toolkit.cache.draining import drain_all
 from redis_toolkit.exceptions import StoreUnavailable
 
-__all__ = ["build_blooms", "drain_outbox", "flush_write_behind", "warm"]
+__all__ = ["build_blooms", "drain_outbox", "flush_write_behind", "refresh", "send_refresh", "warm"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 
@@ -97,3 +97,17 @@ def warm(names: Sequence[str] | None = None, models: Sequence[str] = ()) -> int:
     declared. May be killed, repeated, and run twice at once.
     """
     return sum(each.done for each in warming.warm([] if names is None and models else names, models=models))
+
+
+# As long as nobody tells of the same answer again.
+@shared_task(  # type: ignore[untyped-decorator]
+    name="redis_toolkit.refresh", ignore_result=True, expires=60
+)
+def refresh(message: str) -> None:
+    """Make the answer anew that ``message`` tells of, if it is still due, as :func:`redis_toolkit.cache.renew`."""
+    renew(message)
+
+
+def send_refresh(message: str) -> None:
+    """For ``REDIS_TOOLKIT_REFRESHER``: have a worker make an answer anew. Raises at once if the broker is away."""
+    refresh.apply_async((message,), retry=False)

@@ -30,6 +30,7 @@ SURFACE = {
         "health",
         "invalidate",
         "prefetch_cached",
+        "renew",
     ],
     "redis_toolkit.exceptions": [
         "BadCursor",

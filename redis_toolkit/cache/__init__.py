@@ -23,6 +23,7 @@ from redis_toolkit.cache.managers import CacheManager
 from redis_toolkit.cache.pages import CachedPages, Page
 from redis_toolkit.cache.querysets import CachedQuerySet
 from redis_toolkit.cache.relations import aprefetch_cached, prefetch_cached
+from redis_toolkit.cache.renewing import renew
 from redis_toolkit.cache.views import cached_view
 from redis_toolkit.cache.vitals import Health, health
 
@@ -41,4 +42,5 @@ __all__ = [
     "health",
     "invalidate",
     "prefetch_cached",
+    "renew",
 ]

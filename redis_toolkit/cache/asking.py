@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from django.db import connections
 
-from redis_toolkit.cache import gate
+from redis_toolkit.cache import gate, renewals
 from redis_toolkit.cache.finding import NOTHING, Finding
 from redis_toolkit.cache.flights import Flight, learn
 from redis_toolkit.cache.loads import Load, join_or_begin, within
@@ -36,7 +36,7 @@ from redis_toolkit.core.clock import monotonic
 from redis_toolkit.core.connections import pack
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["LOAD", "Asking", "Steps", "advance", "ask"]
+__all__ = ["LOAD", "Asking", "Steps", "advance", "ask", "make_anew"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 #: What :meth:`Asking.steps` yields when it is time to load. It is sent what was loaded.
@@ -51,6 +51,13 @@ def ask(question: Question, source: Source, *, refresh: bool = False) -> Any:
     asking = Asking(question, source, refresh=refresh)
     answer = asking.glance()
     return _drive(asking) if answer is NOTHING else answer
+
+
+def make_anew(question: Question, source: Source) -> None:
+    """Load and store the answer to ``question``, if that is still due and nobody else is at it."""
+    asking = Asking(question, source, ahead=True)
+    if asking.look() is NOTHING:
+        _drive(asking)
 
 
 def _drive(asking: Asking) -> Any:
@@ -276,6 +283,5 @@ class Asking(Finding):
             yield
 
     def _refresh_ahead(self) -> None:
-        asking = Asking(self.question, self.source, ahead=True)
-        if asking.look() is NOTHING:
-            _drive(asking)
+        if not renewals.send(self.question):
+            make_anew(self.question, self.source)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from datetime import timedelta
-from functools import wraps
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from functools import partial, wraps
+from importlib import import_module
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.apps import apps
 from django.db.models import Model
 
 from redis_toolkit.cache.asking import ask
@@ -17,10 +21,10 @@ from redis_toolkit.cache.awaiting import ask_awaiting
 from redis_toolkit.cache.freshness import terms
 from redis_toolkit.cache.memos import Memo
 from redis_toolkit.cache.reading import Loaded, Question, Source
-from redis_toolkit.core.codecs import encode_value
+from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError, Misconfigured
 
-__all__ = ["CachedFunction", "cached"]
+__all__ = ["CachedFunction", "cached", "question_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,11 +69,11 @@ def cached(
 
     def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
         name = _name_of(function, key)
-        memo = Memo(f"@cached {name}", depends_on, declared)
-        made: Any = (_awaited if iscoroutinefunction(function) else _called)(function, name, memo)
+        calls = _known[name] = _Calls(function, name, Memo(f"@cached {name}", depends_on, declared))
+        made: Any = (_awaited if calls.is_awaited else _called)(function, calls)
         made.nocache = function
-        # The memo lives as long as what it is for.
-        made.memo = memo
+        # They live as long as what they are of.
+        made.calls = calls
         return cast("CachedFunction[P, R]", made)
 
     # What is wrong with these is wrong where they are written, whatever is decorated.
@@ -100,19 +104,70 @@ def _name_of(function: Callable[..., Any], key: str | None) -> str:
     return name
 
 
-def _asking(function: Callable[..., Any], name: str) -> Callable[..., bytes | None]:
-    """What tells what is asked by a call; None where that are no plain values."""
-    signature = inspect.signature(function)
+class _Calls:
+    """The calls of a function, each told from the others by its arguments."""
 
-    def asked(*args: Any, **kwargs: Any) -> bytes | None:
-        bound = signature.bind(*args, **kwargs)
+    def __init__(self, function: Callable[..., Any], name: str, memo: Memo) -> None:
+        self._function = function
+        self._name = name
+        self._memo = memo
+        self._signature = inspect.signature(function)
+        self.is_awaited = iscoroutinefunction(function)
+
+    def asked(self, args: Any, kwargs: Any) -> bytes | None:
+        """What tells what is asked by a call; None where the arguments are no plain values."""
+        bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         try:
-            return encode_value([name, list(bound.arguments.items())])
+            return encode_value([self._name, list(bound.arguments.items())])
         except CodecError:
             return None
 
-    return asked
+    def loads(self, args: Any, kwargs: Any) -> Callable[[], Any]:
+        """What calls the function and gives what it gave, awaited if that is.
+
+        The arguments are kept as they are now, if the function may be called when the caller has gone on. 1. a result
+        past its ``fresh`` is given  2. the caller changes a list it asked with  3. a thread calls the function.
+        """
+        terms, function = self._memo.terms, self._function
+        args, kwargs = deepcopy((args, kwargs)) if terms.fresh or terms.stale else (args, kwargs)
+
+        async def awaited() -> Loaded:
+            return _loaded(await function(*args, **kwargs))
+
+        return awaited if self.is_awaited else lambda: _loaded(function(*args, **kwargs))
+
+    def question(self, asked: bytes, load: Callable[[], Any]) -> tuple[Question, Source]:
+        """The question for the result of the call that ``asked`` tells, which ``load`` makes."""
+        # Whoever has no loop of his own may load it too: the thread that makes it anew.
+        calls = async_to_sync(load) if self.is_awaited else load
+        return self._memo.question("value", asked, calls, told=lambda: ["value", self._function.__module__, asked])
+
+    def question_of(self, asked: bytes, arguments: list[tuple[str, Any]]) -> tuple[Question, Source]:
+        """The question for a call that another process tells of. Raises ValueError for one that could not be made."""
+        bound = inspect.BoundArguments(self._signature, OrderedDict(arguments))
+        args, kwargs = bound.args, bound.kwargs
+        if self.asked(args, kwargs) != asked:
+            raise ValueError(f"{self._name} has other parameters here than where this message comes from.")
+        return self.question(asked, self.loads(args, kwargs))
+
+
+#: The functions that were imported by now, by name.
+_known: Final[WeakValueDictionary[str, _Calls]] = WeakValueDictionary()
+
+
+def question_of(module: str, asked: bytes) -> tuple[Question, Source]:
+    """The question for a call of a function in ``module``, as another process has told it.
+
+    Raises LookupError for a function that is not declared here, ValueError for a call that could not be made.
+    """
+    name, arguments = decode_value(asked)
+    # No module of anybody's: a message must not have whatever there is imported.
+    if name not in _known and apps.get_containing_app_config(module) is not None:
+        import_module(module)
+    if name not in _known:
+        raise LookupError(f"No function {name} is declared with @cached in {module}, or that is in no installed app.")
+    return _known[name].question_of(asked, arguments)
 
 
 def _loaded(result: Any) -> Loaded:
@@ -122,23 +177,12 @@ def _loaded(result: Any) -> Loaded:
         return Loaded(result, None, error=error)
 
 
-def _kept(memo: Memo, args: Any, kwargs: Any) -> Any:
-    """The arguments as they are now, if the function may be called when the caller has gone on.
-
-    1. a result past its ``fresh`` is given  2. the caller changes a list it asked with  3. a thread calls the function.
-    """
-    return deepcopy((args, kwargs)) if memo.terms.fresh or memo.terms.stale else (args, kwargs)
-
-
-def _called(function: Callable[..., Any], name: str, memo: Memo) -> Any:
-    asking = _asking(function, name)
-
+def _called(function: Callable[..., Any], calls: _Calls) -> Any:
     def answer(args: Any, kwargs: Any, *, refresh: bool) -> Any:
-        asked = asking(*args, **kwargs)
+        asked = calls.asked(args, kwargs)
         if asked is None:
             return function(*args, **kwargs)
-        given = _kept(memo, args, kwargs)
-        return ask(*memo.question("value", asked, lambda: _loaded(function(*given[0], **given[1]))), refresh=refresh)
+        return ask(*calls.question(asked, calls.loads(args, kwargs)), refresh=refresh)
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -153,24 +197,13 @@ def _called(function: Callable[..., Any], name: str, memo: Memo) -> Any:
     return made
 
 
-def _awaited(function: Callable[..., Any], name: str, memo: Memo) -> Any:
-    asking = _asking(function, name)
-
+def _awaited(function: Callable[..., Any], calls: _Calls) -> Any:
     async def answer(args: Any, kwargs: Any, *, refresh: bool) -> Any:
-        asked = asking(*args, **kwargs)
+        asked = calls.asked(args, kwargs)
         if asked is None:
             return await function(*args, **kwargs)
-
-        given = _kept(memo, args, kwargs)
-
-        async def load() -> Loaded:
-            return _loaded(await function(*given[0], **given[1]))
-
-        def begin() -> tuple[Question, Source]:
-            # Whoever has no loop of his own may load it too: the thread that makes it anew.
-            return memo.question("value", asked, async_to_sync(load))
-
-        return await ask_awaiting(begin, load, refresh=refresh)
+        load = calls.loads(args, kwargs)
+        return await ask_awaiting(partial(calls.question, asked, load), load, refresh=refresh)
 
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:

@@ -55,9 +55,10 @@ class Memo:
             _all.add(self)
 
     def question(
-        self, kind: str, asked: bytes, load: Callable[[], Loaded], read: Callable[[bytes], Any] = decode_value
-    ) -> tuple[Question, Source]:
-        """The question for what is remembered of ``asked``. Raises Misconfigured."""
+        self, kind: str, asked: bytes, load: Callable[[], Loaded], read: Callable[[bytes], Any] = decode_value,
+        told: Callable[[], list[Any]] | None = None,
+    ) -> tuple[Question, Source]:  # fmt: skip
+        """The question for what is remembered of ``asked``; ``told`` as in :class:`Question`. Raises Misconfigured."""
         models = self._found or self._models()
         alias = router.db_for_write(models[0])
         read_tables = self._tables(models, alias)
@@ -65,7 +66,7 @@ class Memo:
         where = keys.make("f", logical_name(alias), keys.digest(asked))
         names = [table.name for table in read_tables]
         reading: Callable[[bytes | None], Any] = lambda data: read(data or b"")  # noqa: E731
-        question = Question(kind, None, where, stamps, names, self.terms, NO_COLUMNS, reading, load)
+        question = Question(kind, None, where, stamps, names, self.terms, NO_COLUMNS, reading, load, told=told)
         return question, Source(alias, alias)
 
     def refusal(self) -> str | None:

@@ -70,16 +70,20 @@ Absent = tuple[Filter, Sequence[str]]
 
 
 class Question:
-    """A cacheable question: where its answer lies, what it depends on, for how long, how to read it, how to load it."""
+    """A cacheable question: where its answer lies, what it depends on, for how long, how to read it, how to load it.
 
-    __slots__ = ("absent", "fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "terms")
+    ``told``: gives it as plain values (its kind first), by which another process can ask it; None if that cannot be.
+    """
+
+    __slots__ = ("absent", "fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "terms", "told")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a record
         self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], terms: Terms,
         fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
-        absent: Absent | None = None,
+        absent: Absent | None = None, told: Callable[[], list[Any]] | None = None,
     ) -> None:  # fmt: skip
         self.absent = absent
+        self.told = told
         self.kind = kind
         self.model = model
         self.key = key

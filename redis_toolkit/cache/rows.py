@@ -164,6 +164,11 @@ class Rows:
 
     def get(self, asked: Mapping[str, Any], source: Source, terms: Terms) -> Any:
         """The row that ``asked`` names, or ABSENT; None if Django must look at what is asked."""
+        question = self.question(asked, source, terms)
+        return None if question is None else ask(question, source)
+
+    def question(self, asked: Mapping[str, Any], source: Source, terms: Terms) -> Question | None:
+        """The question for the row that ``asked`` names, or ABSENT; None if Django must look at what is asked."""
         place = self.place(asked, source)
         if place is None:
             return None
@@ -186,12 +191,13 @@ class Rows:
                 return Loaded(QuerySet(model=self.model, using=source.read).get(**place.asked), None)
             return Loaded(self.build(found, source)[0], payload, len(place.stamps) - 1, error)
 
-        fingerprint = self.shape.codec.fingerprint
-        absent = self.absent([place], source)
-        question = Question(
-            "get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load, absent
+        def told() -> list[Any]:
+            return ["get", self.model._meta.label_lower, place.asked, list(source), list(terms)]
+
+        fingerprint, absent = self.shape.codec.fingerprint, self.absent([place], source)
+        return Question(
+            "get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load, absent, told
         )
-        return ask(question, source)
 
     def absent(self, places: Iterable[Place], source: Source) -> Absent | None:
         """The filter that may rule out these rows, and what they are in it; None if it knows nothing of them."""

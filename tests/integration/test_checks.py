@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.apps import apps
 from django.contrib.postgres.fields import ArrayField, IntegerRangeField
@@ -30,7 +31,7 @@ from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Seas
 ROOT = Path(__file__).parents[2]
 IDS = [
     "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
-    "E031", "E050", "E060", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
+    "E031", "E050", "E060", "E061", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
     "W050", "W060",
 ]  # fmt: skip
 
@@ -151,6 +152,7 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],
     "TRUST_REPLICAS": [1, None], "OUTBOX_INTERVAL": [0, "1"], "OUTBOX_ROWS": [0, 1.5, None], "FUNCTIONS": ["age", [1]],
     "VERIFY_SAMPLE": [-0.1, 1.1, True, "1"], "LOADS": [0, 1.5, "1"], "LOADS_WAIT": [-1, None],
+    "REFRESHER": ["", 1],
     "WARM": ["app.warming", [1], None],
 }  # fmt: skip
 
@@ -412,6 +414,33 @@ def test_e060(ours, settings):
         "It is the dotted path of a callable without arguments that returns or yields cached querysets."
     }
     assert "tests.warming.nobody" in reported("E060")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("tests.warming.nobody", 'Module "tests.warming" does not define a "nobody" attribute/class'),
+        ("tests.warming.ALIAS", "it is no callable"),
+        ("nowhere.at_all", "No module named 'nowhere'"),
+    ],
+)
+def test_e061(ours, settings, path, reason):
+    """What is to tell a worker of an answer to refresh, and cannot be called."""
+    settings.REDIS_TOOLKIT_REFRESHER = path
+    ((identity, message, hint),) = ours()
+    assert identity == "E061"
+    assert message == f"REDIS_TOOLKIT_REFRESHER is {path!r}, which cannot be called: {reason}"
+    assert hint in reported("E061")
+
+
+@pytest.mark.parametrize(
+    "path", ["redis_toolkit.tasks.send_refresh", "redis_toolkit.contrib.django_tasks.send_refresh"]
+)
+def test_those_that_come_with_the_toolkit(ours, settings, path):
+    """Celery's can be used wherever Celery is installed, that of django.tasks from Django 6.0 on."""
+    settings.REDIS_TOOLKIT_REFRESHER = path
+    has_tasks = django.VERSION >= (6, 0) or "contrib" not in path
+    assert [identity for identity, _, _ in ours()] == ([] if has_tasks else ["E061"])
 
 
 def test_w060(ours, monkeypatch):

@@ -39,6 +39,7 @@ DEFAULTS = {
     "LOADS": 32,
     "LOADS_WAIT": 5,
     "WARM": (),
+    "REFRESHER": None,
 }
 SECONDS = ([1, 0.001, 3600.5], [0, -1, NAN, INF, True, None, "5", Decimal(5)])
 SIZE_OR_NONE = ([None, 1, 4096], [0, -1, 1.5, True, INF, "5"])
@@ -71,6 +72,7 @@ RULES = {
     "BREAKER_RETRY": SECONDS,
     "LOADS": SIZE_OR_NONE,
     "LOADS_WAIT": ([0, 0.5, 5], [-1, NAN, INF, True, None, "5"]),
+    "REFRESHER": ([None, "app.send"], ["", 5, ()]),
     "WARM": ([(), [], ["app.warming.all"], {"x.y"}], ["app.warming.all", None, [5], 5]),
 }
 

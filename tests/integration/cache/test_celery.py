@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,16 +16,18 @@ from typing import Any
 
 import pytest
 import redis
-from celery import Celery
+from celery import Celery, current_app
 from django.db import connections, transaction
 
-from redis_toolkit.cache import WriteBehind, looks
+from redis_toolkit.cache import WriteBehind, looks, refreshing
 from redis_toolkit.cache.behind import counters
 from redis_toolkit.cache.building import status_of
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
+from redis_toolkit.signals import cache_read
 from tests import servers
 from tests.app.models import Page, Parcel
+from tests.app.remembered import described
 from tests.integration.cache.leftovers import leave
 from tests.school import ALIASES
 
@@ -132,6 +135,30 @@ def wait_until_somebody_waits(alias: str) -> None:
         with connections[alias].cursor() as cursor:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
             (waiting,) = cursor.fetchone()
+
+
+@contextmanager
+def held_by_default(app: Celery) -> Iterator[None]:
+    """Tasks are sent by ``app``, as in a project whose package imports its Celery app."""
+    before = current_app._get_current_object()
+    app.set_default()
+    app.set_current()
+    yield
+    before.set_default()
+    before.set_current()
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """How reads end in this block, in all threads."""
+    told: list[str] = []
+
+    def listen(outcome: str, **_: Any) -> None:
+        told.append(outcome)
+
+    cache_read.connect(listen)
+    yield told
+    cache_read.disconnect(listen)
 
 
 WRITER = """
@@ -267,3 +294,29 @@ def test_a_worker_warms(term, worker, client, cost):
     with cost() as it:
         assert len(term.cached.in_bulk([lesson.pk for lesson in term.lessons])) == 10
     assert it.outcomes == [("bulk", "hit")]
+
+
+def test_a_worker_refreshes(worker, broker, settings, redis_client):
+    """A reader is given what is past its fresh, and finds there next what the worker has loaded, in another process."""
+    settings.REDIS_TOOLKIT_REFRESHER = "redis_toolkit.tasks.send_refresh"
+    with Celery("site", broker=broker) as site, held_by_default(site):
+        mine = described(1)
+        assert (described(1), mine["process"]) == (mine, os.getpid())
+        refreshing.wait()
+        [claim] = redis_client.keys("rt:o:*")
+        with dropped(redis_client, claim.decode()):
+            worker()
+    found = described(1)
+    assert found["process"] != mine["process"]
+    assert found == {**mine, "process": found["process"]}
+
+
+def test_the_broker_is_away(settings):
+    """The thread of the reader's process does it, at once: no reader and no thread tries for seconds."""
+    settings.REDIS_TOOLKIT_REFRESHER = "redis_toolkit.tasks.send_refresh"
+    with Celery("site", broker="redis://127.0.0.1:1/0") as site, held_by_default(site):
+        described(1)
+        with heard() as told:
+            described(1)
+            refreshing.wait()
+    assert told == ["hit", "refresh"]
