@@ -12,6 +12,7 @@ or it has run out, as the message has by then.
 from __future__ import annotations
 
 import logging
+import re
 from base64 import b64decode, b64encode
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -33,6 +34,7 @@ _log = logging.getLogger("redis_toolkit.cache")
 LIFE: Final = 60
 #: What is told of a question: its kind, the language and the time zone of the reader, and what its kind wants to know.
 _PARTS: Final = 4
+_LANGUAGE: Final = re.compile(r"[A-Za-z0-9@_-]{1,40}\Z")
 
 
 class Message(NamedTuple):
@@ -79,6 +81,9 @@ def read(message: str) -> Message:
         raise ValueError("This is no message of an answer to be made anew.") from error
     if not isinstance(found, list) or len(found) != _PARTS:
         raise ValueError("This is the message of another version.")
+    # The language becomes a part of the names of files.
+    if found[1] is not None and not (isinstance(found[1], str) and _LANGUAGE.match(found[1])):
+        raise ValueError(f"{found[1]!r} is no language.")
     return Message(*found)
 
 

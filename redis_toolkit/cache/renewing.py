@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.apps import apps
+from django.db import connections
 from django.utils import timezone, translation
 
 from redis_toolkit.cache import functions, renewals
@@ -44,6 +45,9 @@ def _row(
 ) -> tuple[Question, Source] | None:
     """A row by its key. None if this process, of another version, does not know it by that."""
     read = Source(*source)
+    for alias in read:
+        if alias not in connections:
+            raise LookupError(f"There is no database {alias!r} here.")
     question = rows_of(apps.get_model(label), read.read).question(asked, read, Terms(*terms))
     return None if question is None else (question, read)
 

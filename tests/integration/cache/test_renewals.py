@@ -226,6 +226,13 @@ HOSTILE: dict[str, tuple[Any, type[Exception]]] = {
     "unknown function": (message("value", None, "UTC", ["tests.app.remembered", encode_value(["a", []])]), LookupError),
     "any module": (message("value", None, "UTC", ["antigravity", encode_value(["a", []])]), LookupError),
     "any function": (message("value", None, "UTC", ["os", encode_value(["os.abort", []])]), LookupError),
+    "a path": (message("value", "../../tmp", "UTC", ["a", b"b"]), ValueError),
+    "no language": (message("value", ["de"], "UTC", ["a", b"b"]), ValueError),
+    "unknown zone": (message("value", None, "Mars/Base", ["a", b"b"]), LookupError),
+    "no zone": (message("value", None, 5, ["a", b"b"]), ValueError),
+    "unknown database": (message("get", None, "UTC", ["app.lesson", {"pk": 1}, ["nowhere"] * 2, [60.0]]), LookupError),
+    "no database": (message("get", None, "UTC", ["app.lesson", {"pk": 1}, [[], []], [60.0]]), LookupError),
+    "no row": (message("get", None, "UTC", ["app.lesson", 5, ["default"] * 2, [60.0]]), ValueError),
     "unknown model": (message("get", None, "UTC", ["app.nobody", {"pk": 1}, ["default"] * 2, [60.0]]), LookupError),
 }
 
