@@ -23,18 +23,24 @@ from django.utils.module_loading import import_string
 from redis_toolkit.cache.reading import Question
 from redis_toolkit.conf import settings
 from redis_toolkit.core import keys
+from redis_toolkit.core.clock import monotonic
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.core.connections import link, pack
 from redis_toolkit.exceptions import CodecError, StoreUnavailable
 
-__all__ = ["LIFE", "Message", "done", "read", "send"]
+__all__ = ["LIFE", "Message", "done", "forget", "read", "send"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 #: Seconds for which nobody tells a worker of the same answer again; a message that is found later is late.
 LIFE: Final = 60
 #: What is told of a question: its kind, the language and the time zone of the reader, and what its kind wants to know.
 _PARTS: Final = 4
+#: Seconds for which nobody is told anything after that has failed: a broker that is away takes seconds to say so.
+_PAUSE: Final = 30.0
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9@_-]{1,40}\Z")
+
+#: When the next may be told (monotonic).
+_again = 0.0
 
 
 class Message(NamedTuple):
@@ -51,6 +57,9 @@ def send(question: Question) -> bool:
     written = None if settings.REFRESHER is None else _write(question)
     if settings.REFRESHER is None or written is None:
         return False
+    global _again  # noqa: PLW0603 - one process, one broker
+    if monotonic() < _again:
+        return False
     target = link()
     try:
         if target.ask(pack(("SET", _claim(question), 1, "NX", "EX", LIFE))) is None:
@@ -61,9 +70,16 @@ def send(question: Question) -> bool:
         import_string(settings.REFRESHER)(written)
     except Exception as error:  # noqa: BLE001 - a broker's errors are of any class
         _log.warning("No worker could be told to refresh an answer, so this process does: %s", str(error))
+        _again = monotonic() + _PAUSE
         done(question)
         return False
     return True
+
+
+def forget() -> None:
+    """Know of no broker that is away (for tests)."""
+    global _again  # noqa: PLW0603
+    _again = 0.0
 
 
 def done(question: Question) -> None:

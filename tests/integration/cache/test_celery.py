@@ -19,7 +19,7 @@ import redis
 from celery import Celery, current_app
 from django.db import connections, transaction
 
-from redis_toolkit.cache import WriteBehind, looks, refreshing
+from redis_toolkit.cache import WriteBehind, looks, refreshing, renewals
 from redis_toolkit.cache.behind import counters
 from redis_toolkit.cache.building import status_of
 from redis_toolkit.exceptions import StoreUnavailable
@@ -299,6 +299,7 @@ def test_a_worker_warms(term, worker, client, cost):
 def test_a_worker_refreshes(worker, broker, settings, redis_client):
     """A reader is given what is past its fresh, and finds there next what the worker has loaded, in another process."""
     settings.REDIS_TOOLKIT_REFRESHER = "redis_toolkit.tasks.send_refresh"
+    renewals.forget()
     with Celery("site", broker=broker) as site, held_by_default(site):
         mine = described(1)
         assert (described(1), mine["process"]) == (mine, os.getpid())
@@ -312,8 +313,9 @@ def test_a_worker_refreshes(worker, broker, settings, redis_client):
 
 
 def test_the_broker_is_away(settings):
-    """The thread of the reader's process does it, at once: no reader and no thread tries for seconds."""
+    """The thread of the reader's process does it; the reader has not waited for the broker."""
     settings.REDIS_TOOLKIT_REFRESHER = "redis_toolkit.tasks.send_refresh"
+    renewals.forget()
     with Celery("site", broker="redis://127.0.0.1:1/0") as site, held_by_default(site):
         described(1)
         with heard() as told:

@@ -40,6 +40,7 @@ def refuse(message: str) -> None:
 def kept(settings: Any) -> Iterator[None]:
     """Workers are told nothing: messages wait in ``sent``."""
     sent.clear()
+    renewals.forget()
     settings.REDIS_TOOLKIT_REFRESHER = f"{__name__}.keep"
     yield
     refreshing.wait()
@@ -177,13 +178,21 @@ def test_a_claim_runs_out(term, redis_client):
 
 
 def test_nobody_can_be_told(term, heard, settings, redis_client, caplog):
-    """The thread of this process does it, and the next answer is tried to be told again."""
+    """The thread of this process does it; for half a minute it does not try again, for that may take its time."""
     settings.REDIS_TOOLKIT_REFRESHER = f"{__name__}.refuse"
     described(1)
     described(1)
     refreshing.wait()
     assert (heard, claims(redis_client)) == (["miss", "hit", "refresh"], 0)
     assert "No worker could be told to refresh an answer, so this process does: The broker is away" in caplog.text
+    settings.REDIS_TOOLKIT_REFRESHER = f"{__name__}.keep"
+    described(1)
+    refreshing.wait()
+    assert (heard[3:], sent) == (["hit", "refresh"], [])
+    with travel(30):
+        described(1)
+        refreshing.wait()
+    assert len(sent) == 1
 
 
 def test_what_cannot_be_told(term, heard):
