@@ -62,6 +62,9 @@ def breaker(probe: Probe) -> Iterator[Breaker]:
     yield it
     it.close()
     probe.findings.put(False)
+    # (The next test counts threads.)
+    for thread in probing():
+        thread.join(PATIENCE)
 
 
 def probing() -> list[threading.Thread]:
