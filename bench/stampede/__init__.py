@@ -32,13 +32,16 @@ How everybody is set up, and why (``settings.py``, ``readers.py``):
   alone, so its callers are coroutines of one event loop in each process, and the query runs in a thread as Django's
   ``sync_to_async`` would have it.
 - Django: its own ``RedisCache`` and ``get_or_set``, which has no lock.
+- A bare GET by redis-py, of what is there: nobody's crowd of threads is quicker.
 
 Where a time-out or a pool has a default, that is what is measured: redis-py's of 5 s for an answer, say, which is
 shorter than django-cacheops' wait for its lock. Everybody asks by the same queryset, on a connection that is open
-already, and has read the answer once before; nobody else is at work meanwhile. The load counts itself: the function
-takes the next number of a sequence, which is exact whoever dies. What a caller waits is timed by the caller, from his
-call to his answer or exception; who has neither after ``Pace.patience`` seconds is *unanswered* and counts as having
-waited so long. A turn to which a process came late (``run.py``) is played again, before anybody looks at it.
+already, and has read the answer once before. A moment before the gate opens each process reads another row, as a site
+in use does; connections are closed when all have their answers; and nobody else is at work meanwhile. The load counts
+itself: the function takes the next number of a sequence, which is exact whoever dies. What a caller waits is timed by
+the caller, from his call to his answer or exception; who has neither after ``Pace.patience`` seconds is *unanswered*
+and counts as having waited so long. A turn to which a process came late (``run.py``) is played again, before anybody
+looks at it.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from bench.stopwatch import versions
 __all__ = ["Callers", "Coroutines", "callers"]
 
 _READY = 60  # seconds in which everybody is ready
+_STIR = 0.1  # seconds before the gate opens in which each process reads something else
 _THREADS = 8  # of an event loop: what its callers share to ask the database
 
 
@@ -100,10 +101,13 @@ class Callers:
 
         ``late``: how many seconds after that time the gate was opened.
         """
+        time.sleep(max(0.0, at - _STIR - time.perf_counter()))
+        self.reader.stir()
         time.sleep(max(0.0, at - time.perf_counter()))
         late = time.perf_counter() - at
         self._open()
         self._answers.all_here.wait(patience)
+        self._answers.all_here.set()
         return {"late": late, **self._answers.told()}
 
     def _open(self) -> None:
@@ -127,6 +131,8 @@ class Callers:
         except Exception as error:  # noqa: BLE001 - what a caller's user would see
             answers.failed(time.perf_counter() - began, error)
         finally:
+            # (Closing takes the processor from those who have no answer yet.)
+            answers.all_here.wait(_READY)
             connection.close()
 
 

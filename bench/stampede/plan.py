@@ -45,6 +45,7 @@ CONTESTANTS = tuple(
         ("cachalot", "django-cachalot", "Cachalot", _OF_THE_ORM, ("cachalot",)),
         ("dogpile", "dogpile.cache, distributed lock", "Dogpile", _OF_KEYS, ("dogpile",)),
         ("cashews", "cashews, lock=True", "Cashews", _OF_KEYS, ("cashews",)),
+        ("floor", "a bare GET by redis-py", "Floor", ("present",), ()),
         ("django", "Django, get_or_set", "GetOrSet", ("present", "expired", "killed"), ()),
     )
 )

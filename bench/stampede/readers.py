@@ -7,11 +7,14 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from redis import Redis
 
 from bench.stampede.loads import slow
 from bench.stampede.plan import BOUND, LIFE, ROW, SOFT
 
-__all__ = ["Cachalot", "Cacheops", "CacheopsLock", "Cashews", "Dogpile", "GetOrSet", "Ours", "OursFunction", "Reader"]
+__all__ = [
+    "Cachalot", "Cacheops", "CacheopsLock", "Cashews", "Dogpile", "Floor", "GetOrSet", "Ours", "OursFunction", "Reader",
+]  # fmt: skip
 
 _KEY = "lesson"
 
@@ -43,6 +46,10 @@ class Reader:
         [lesson] = self.load()
         return str(lesson.topic)
 
+    def stir(self) -> None:
+        """Read another lesson: where two hundred come at once, somebody has come a moment before."""
+        list(getattr(self.model, self.manager).filter(pk=ROW + 1))
+
     def write(self, topic: str) -> None:
         """Save the lesson with another topic."""
         lesson = self.model.objects.get(pk=ROW)
@@ -72,6 +79,10 @@ class OursFunction(Reader):
     """A function with ``@cached``: on a hit no queryset is made."""
 
     entry = "rt:f:.*"
+
+    def stir(self) -> None:
+        """Read another lesson, from the cache as well."""
+        list(self.model.cached.filter(pk=ROW + 1))
 
     def __init__(self) -> None:
         from redis_toolkit.cache import cached
@@ -107,6 +118,25 @@ class Cachalot(Reader):
     """Every query cached, by its app."""
 
     entry = ":1:.*"
+
+
+class Floor(Reader):
+    """A GET by redis-py, and nothing else: as long a crowd of this size waits for each other anyhow."""
+
+    entry = _KEY
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._client = Redis.from_url(settings.REDIS_URL)
+
+    def ask(self, *, soft: bool) -> str:
+        del soft
+        value: Any = self._client.get(_KEY)
+        if value is None:
+            [lesson] = self.load()
+            value = str(lesson.topic).encode()
+            self._client.set(_KEY, value, ex=LIFE)
+        return str(value.decode())
 
 
 class GetOrSet(Reader):

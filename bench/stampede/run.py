@@ -17,7 +17,7 @@ from bench.stampede.team import Team
 
 __all__ = ["Stampede", "connections", "run"]
 
-_SOON = 0.05  # seconds until the gate: time enough for every process to hear of it
+_SOON = 0.25  # seconds until the gate: time enough for every process to hear of it
 _LATE = LOAD / 5  # seconds after which a process that comes to the gate has missed the crowd
 _AGAIN = 5  # times a turn is played because of that
 _SPARE = 100  # connections beyond one for each caller

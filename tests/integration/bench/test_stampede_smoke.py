@@ -96,5 +96,5 @@ def test_unknown_contestant_is_an_error_that_lists_the_known() -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "bench: no contestant of the stampede is called dogpil; there are "
-        "ours, ours-function, cacheops, cacheops-lock, cachalot, dogpile, cashews, django\n"
+        "ours, ours-function, cacheops, cacheops-lock, cachalot, dogpile, cashews, floor, django\n"
     )
