@@ -109,6 +109,14 @@ def _sequence(code: int) -> Callable[[Any], Ext]:
     return write
 
 
+def _unordered(code: int) -> Callable[[Any], Ext]:
+    # By their bytes: the order in which a set gives its texts is another in each process.
+    def write(value: Any) -> Ext:
+        return Ext(code, _encoder.encode(sorted((tag(item) for item in value), key=_encoder.encode)))
+
+    return write
+
+
 def _read_tuple(data: memoryview) -> tuple[Any, ...]:
     return tuple(_list_decoder.decode(data))
 
@@ -223,8 +231,8 @@ _WRITERS: dict[type, Callable[[Any], Any]] = {
     str: _write_str,
     list: _write_list,
     tuple: _sequence(3),
-    set: _sequence(4),
-    frozenset: _sequence(5),
+    set: _unordered(4),
+    frozenset: _unordered(5),
     dict: _write_dict,
     Decimal: _write_decimal,
     UUID: _write_uuid,

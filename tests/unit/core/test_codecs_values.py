@@ -10,6 +10,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
+from itertools import permutations
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -241,3 +242,17 @@ def test_another_process_reads_the_same():
         for seed in ("1", "2")
     }
     assert found == {encode_value({"b": (1, Decimal("2.0")), "a": None}).hex() + "\n"}
+
+
+def test_sets_of_the_same_are_the_same_bytes():
+    """In whatever order a process gives them: they may be what is asked."""
+    words = ["a", "b", "cc", "ddd", "e" * 50]
+    assert len({encode_value(set(order)) for order in permutations(words)}) == 1
+    script = "from redis_toolkit.core.codecs import encode_value; print(encode_value({'a', 'b', 'cc', 'ddd'}).hex())"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert told == {encode_value({"ddd", "cc", "b", "a"}).hex() + "\n"}
