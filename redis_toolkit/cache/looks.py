@@ -96,11 +96,15 @@ def may_trust(connection: BaseDatabaseWrapper, target: Link, watcher: Watcher) -
     if began < last.due:
         return began < last.until
     if last.looking.acquire(blocking=False):
+        seen = False
         try:
             if known[place] is last:
-                known[place] = _Last(began, known=look(connection, target, watcher))
+                try:
+                    seen = look(connection, target, watcher)
+                finally:
+                    known[place] = _Last(began, known=seen)
+                    last.next.set()
         finally:
-            last.next.set()
             last.looking.release()
     elif began < last.until:
         return True

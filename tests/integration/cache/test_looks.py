@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -249,6 +250,54 @@ def test_redis_goes_and_comes_while_a_thread_looks(term, monkeypatch):
     monkeypatch.setattr(outbox, "read", slowly)
     with travel(LATER):
         assert [title(term), title(term)] == ["new"] * 2
+
+
+@pytest.mark.parametrize("ends", ["well", "in an error"])
+def test_who_waits_for_a_look_is_given_his_hit(term, monkeypatch, ends):
+    """1. a thread looks  2. two come, and nothing may be trusted without  3. it has looked: both are given what is there.
+
+    If it fails they ask the database, and the next who comes looks again.
+    """
+    assert [title(term), title(term)] == ["Lesson 5"] * 2
+    read, looking, go_on, waiting = outbox.read, threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def slowly(connection: Any) -> Any:
+        monkeypatch.setattr(outbox, "read", read)
+        looking.set()
+        assert go_on.wait(PATIENCE)
+        if ends == "in an error":
+            raise ZeroDivisionError
+        return read(connection)
+
+    class Heard(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waiting.release()
+            return super().wait(PATIENCE)
+
+    def asked() -> int:
+        with CaptureQueriesContext(connections[term.alias]) as queries:
+            assert title(term) == "Lesson 5"
+        return sum("app_lesson" in query["sql"] for query in queries)
+
+    monkeypatch.setattr(looks, "threading", SimpleNamespace(Lock=threading.Lock, Event=Heard))
+    looks.expect()
+    monkeypatch.setattr(outbox, "read", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(lambda: elsewhere(lambda: title(term)))
+        assert looking.wait(PATIENCE)
+        others = [pool.submit(lambda: elsewhere(asked)) for _ in range(2)]
+        for _ in others:
+            assert waiting.acquire(timeout=PATIENCE)
+        go_on.set()
+        if ends == "well":
+            assert [first.result(PATIENCE), *(each.result(PATIENCE) for each in others)] == ["Lesson 5", 0, 0]
+        else:
+            with pytest.raises(ZeroDivisionError):
+                first.result(PATIENCE)
+            # (Or one loads for both.)
+            assert sum(each.result(PATIENCE) for each in others) in {1, 2}
+    with travel(DUE):
+        assert asked() == 0
 
 
 def _wait_for_a_lock(term: Term) -> None:
