@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from typing import Any
 
 from django.apps import apps
@@ -127,7 +128,15 @@ class Floor(Reader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._client = Redis.from_url(settings.REDIS_URL)
+        self._mine = threading.local()
+
+    @property
+    def _client(self) -> Redis:
+        # One for each thread, as ours: a pool's lock would be measured, and connections that it opens.
+        if not hasattr(self._mine, "client"):
+            self._mine.client = Redis.from_url(settings.REDIS_URL, single_connection_client=True)
+        client: Redis = self._mine.client
+        return client
 
     def ask(self, *, soft: bool) -> str:
         del soft
