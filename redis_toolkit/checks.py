@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.utils.module_loading import import_string
 
@@ -160,7 +161,7 @@ def _refresher() -> list[CheckMessage]:
     if settings.REFRESHER is not None and Settings.REFRESHER.valid(settings.REFRESHER):
         try:
             reason = "" if callable(import_string(settings.REFRESHER)) else "it is no callable"
-        except ImportError as error:
+        except (ImportError, ImproperlyConfigured, ValueError) as error:
             reason = str(error)
     if not reason:
         return []

@@ -109,5 +109,5 @@ def refresh(message: str) -> None:
 
 
 def send_refresh(message: str) -> None:
-    """For ``REDIS_TOOLKIT_REFRESHER``: have a worker make an answer anew. Raises at once if the broker is away."""
+    """For ``REDIS_TOOLKIT_REFRESHER``: have a worker make an answer anew. Raises what the broker raises."""
     refresh.apply_async((message,), retry=False)

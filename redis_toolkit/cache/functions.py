@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from copy import deepcopy
@@ -24,7 +25,7 @@ from redis_toolkit.cache.reading import Loaded, Question, Source
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError, Misconfigured
 
-__all__ = ["CachedFunction", "cached", "question_of"]
+__all__ = ["CachedFunction", "cached", "call_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -141,7 +142,16 @@ class _Calls:
         """The question for the result of the call that ``asked`` tells, which ``load`` makes."""
         # Whoever has no loop of his own may load it too: the thread that makes it anew.
         calls = async_to_sync(load) if self.is_awaited else load
-        return self._memo.question("value", asked, calls, told=lambda: ["value", self._function.__module__, asked])
+        return self._memo.question("value", asked, calls, told=lambda: self._told(asked))
+
+    def _told(self, asked: bytes) -> list[Any] | None:
+        """The call as another process can find it; None if it would not find this function."""
+        function = self._function
+        declared = getattr(sys.modules.get(function.__module__), getattr(function, "__qualname__", ""), None)
+        # It imports the module, if that is an app's, and must find there what was decorated.
+        if getattr(declared, "calls", None) is not self or apps.get_containing_app_config(function.__module__) is None:
+            return None
+        return ["value", function.__module__, asked] if _known.get(self._name) is self else None
 
     def question_of(self, asked: bytes, arguments: list[tuple[str, Any]]) -> tuple[Question, Source]:
         """The question for a call that another process tells of. Raises ValueError for one that could not be made."""
@@ -156,18 +166,20 @@ class _Calls:
 _known: Final[WeakValueDictionary[str, _Calls]] = WeakValueDictionary()
 
 
-def question_of(module: str, asked: bytes) -> tuple[Question, Source]:
-    """The question for a call of a function in ``module``, as another process has told it.
+def call_of(module: str, asked: bytes) -> Callable[[], tuple[Question, Source]]:
+    """What gives the question for a call of a function in ``module``, as another process has told it.
 
     Raises LookupError for a function that is not declared here, ValueError for a call that could not be made.
     """
     name, arguments = decode_value(asked)
-    # No module of anybody's: a message must not have whatever there is imported.
     if name not in _known and apps.get_containing_app_config(module) is not None:
-        import_module(module)
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise LookupError(f"{module}, in which {name} is declared, cannot be imported here: {error}") from error
     if name not in _known:
         raise LookupError(f"No function {name} is declared with @cached in {module}, or that is in no installed app.")
-    return _known[name].question_of(asked, arguments)
+    return partial(_known[name].question_of, asked, arguments)
 
 
 def _loaded(result: Any) -> Loaded:

@@ -56,7 +56,7 @@ class Memo:
 
     def question(
         self, kind: str, asked: bytes, load: Callable[[], Loaded], read: Callable[[bytes], Any] = decode_value,
-        told: Callable[[], list[Any]] | None = None,
+        told: Callable[[], list[Any] | None] | None = None,
     ) -> tuple[Question, Source]:  # fmt: skip
         """The question for what is remembered of ``asked``; ``told`` as in :class:`Question`. Raises Misconfigured."""
         models = self._found or self._models()

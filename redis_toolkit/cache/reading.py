@@ -72,7 +72,8 @@ Absent = tuple[Filter, Sequence[str]]
 class Question:
     """A cacheable question: where its answer lies, what it depends on, for how long, how to read it, how to load it.
 
-    ``told``: gives it as plain values (its kind first), by which another process can ask it; None if that cannot be.
+    ``told``: gives it as plain values (its kind first), by which another process can ask it; None, or gives None, if
+    that cannot be.
     """
 
     __slots__ = ("absent", "fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "terms", "told")
@@ -80,7 +81,7 @@ class Question:
     def __init__(  # noqa: PLR0913, PLR0917 - a record
         self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], terms: Terms,
         fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
-        absent: Absent | None = None, told: Callable[[], list[Any]] | None = None,
+        absent: Absent | None = None, told: Callable[[], list[Any] | None] | None = None,
     ) -> None:  # fmt: skip
         self.absent = absent
         self.told = told

@@ -22,34 +22,44 @@ def renew(message: str) -> None:
     """Make the answer anew that ``message`` tells of, if it is still due.
 
     ``message`` is what ``REDIS_TOOLKIT_REFRESHER`` was called with. May be repeated, and run twice at once. While Redis
-    is away nothing is done. Raises ValueError for what is no message, LookupError for a function, model or database
-    that this process does not know, CacheOverloaded, and what the load raises.
+    is away nothing is done. Raises ValueError for what is no message of this project's, and where the same question
+    would be another here; LookupError for a function, model, database or time zone that this process does not know;
+    CacheOverloaded, and what the load raises.
     """
     told = renewals.read(message)
+    if told.kind not in _KINDS:
+        raise ValueError(f"There is no answer of the kind {told.kind!r} to be made anew.")
+    # Before the reader's language is put on: what is imported for it stays.
+    asks = _KINDS[told.kind](*told.what)
     with translation.override(told.language), timezone.override(told.zone):
-        try:
-            asked = _KINDS[told.kind](*told.what)
-        except TypeError as error:
-            raise ValueError("This is the message of another version.") from error
-        if asked is None:
-            return
+        asked = asks()
+        if asked is None or not renewals.is_of(told, asked[0]):
+            raise ValueError("The question that this message tells of is another in this process.")
         question, source = asked
         try:
             make_anew(question, source)
         finally:
-            renewals.done(question)
+            renewals.done(question, told.claim)
+
+
+Asked = tuple[Question, Source] | None
 
 
 def _row(
     label: str, asked: dict[str, Any], source: tuple[str, str], terms: tuple[float, float, float, float]
-) -> tuple[Question, Source] | None:
-    """A row by its key. None if this process, of another version, does not know it by that."""
+) -> Callable[[], Asked]:
+    """A row by its key."""
     read = Source(*source)
     for alias in read:
         if alias not in connections:
             raise LookupError(f"There is no database {alias!r} here.")
-    question = rows_of(apps.get_model(label), read.read).question(asked, read, Terms(*terms))
-    return None if question is None else (question, read)
+    rows = rows_of(apps.get_model(label), read.read)
+
+    def asks() -> Asked:
+        question = rows.question(asked, read, Terms(*terms))
+        return None if question is None else (question, read)
+
+    return asks
 
 
-_KINDS: Final[dict[str, Callable[..., tuple[Question, Source] | None]]] = {"get": _row, "value": functions.question_of}
+_KINDS: Final[dict[str, Callable[..., Callable[[], Asked]]]] = {"get": _row, "value": functions.call_of}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,12 +12,14 @@ from typing import Any
 import django
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.signing import Signer
 from django.db import connections
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone, translation
 
 from redis_toolkit.cache import cached, own_writes, refreshing, renew, renewals
 from redis_toolkit.cache.freshness import Terms
+from redis_toolkit.cache.renewals import _signer
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.codecs import encode_value
 from redis_toolkit.signals import cache_read
@@ -24,8 +28,16 @@ from tests.app.remembered import described, described_awaited
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
+#: A call of a function that there is.
+_ASKED = encode_value(["tests.app.remembered.described", [["group", 1], ["more", ()], ["named", {}]]])
 #: The messages that were sent to nobody.
 sent: list[str] = []
+
+
+@cached(depends_on=[Lesson], fresh=0.000001)
+def outside(group: int) -> int:
+    """Declared in a module of no app."""
+    return group
 
 
 def keep(message: str) -> None:
@@ -158,14 +170,16 @@ def test_somebody_else_was_first(term, heard):
     assert heard == ["miss", "hit", "refresh", "hit"]
 
 
-def test_the_message_is_lost(term, heard):
+def test_the_message_is_lost(term, redis_client):
     """The answer is given as before, and told of again once the claim has run out."""
-    described(1)
-    described(1)
-    refreshing.wait()
-    described(1)
-    refreshing.wait()
+    for _ in range(3):
+        described(1)
+        refreshing.wait()
     assert len(sent) == 1
+    redis_client.delete(*redis_client.keys("rt:o:*"))
+    described(1)
+    refreshing.wait()
+    assert len(sent) == 2
 
 
 def test_a_claim_runs_out(term, redis_client):
@@ -220,57 +234,111 @@ def test_redis_is_away(term, valkey, heard):
     assert heard == ["miss", "hit"]
 
 
-def message(*parts: Any) -> str:
-    return b64encode(encode_value(list(parts))).decode()
+def message(*parts: Any, key: str = "") -> str:
+    """A message as this project signs it."""
+    return _signer().sign(b64encode(encode_value([1, *parts, key, "claim"])).decode())
 
 
-HOSTILE: dict[str, tuple[Any, type[Exception]]] = {
-    "no text": (5, ValueError),
-    "no base64": ("!", ValueError),
-    "no value of ours": ("AAAA", ValueError),
-    "no list": (message().replace("A", "B"), ValueError),
-    "too short": (message("value"), ValueError),
-    "another version": (message("value", None, "UTC", ["a"]), ValueError),
-    "unknown kind": (message("query", None, "UTC", ["a", "b"]), LookupError),
-    "unknown function": (message("value", None, "UTC", ["tests.app.remembered", encode_value(["a", []])]), LookupError),
-    "any module": (message("value", None, "UTC", ["antigravity", encode_value(["a", []])]), LookupError),
-    "any function": (message("value", None, "UTC", ["os", encode_value(["os.abort", []])]), LookupError),
-    "a path": (message("value", "../../tmp", "UTC", ["a", b"b"]), ValueError),
-    "no language": (message("value", ["de"], "UTC", ["a", b"b"]), ValueError),
-    "unknown zone": (message("value", None, "Mars/Base", ["a", b"b"]), LookupError),
-    "no zone": (message("value", None, 5, ["a", b"b"]), ValueError),
-    "unknown database": (message("get", None, "UTC", ["app.lesson", {"pk": 1}, ["nowhere"] * 2, [60.0]]), LookupError),
-    "no database": (message("get", None, "UTC", ["app.lesson", {"pk": 1}, [[], []], [60.0]]), LookupError),
-    "no row": (message("get", None, "UTC", ["app.lesson", 5, ["default"] * 2, [60.0]]), ValueError),
-    "unknown model": (message("get", None, "UTC", ["app.nobody", {"pk": 1}, ["default"] * 2, [60.0]]), LookupError),
+UNSIGNED: dict[str, Any] = {
+    "no text": 5,
+    "nothing": "",
+    "no signature": b64encode(encode_value([1, "value", None, "UTC", [], "", ""])).decode(),
+    "another signature": Signer(salt="another").sign("AAAA"),
+    "a signature of something else": _signer().sign("!"),
+    "no list": _signer().sign(b64encode(encode_value({})).decode()),
+    "another version": _signer().sign(b64encode(encode_value([2])).decode()),
 }
 
 
-@pytest.mark.parametrize(("told", "error"), HOSTILE.values(), ids=HOSTILE)
-def test_garbage(told, error):
-    """What is no message of ours raises, and has nothing called and nothing imported."""
-    with pytest.raises(error):
+@pytest.mark.parametrize("told", UNSIGNED.values(), ids=UNSIGNED)
+def test_what_is_no_message_of_ours(told):
+    """Whoever may write to the broker can send nothing else than what this project has signed."""
+    with pytest.raises(ValueError, match=r"no message of this project's|another version of redis_toolkit"):
         renew(told)
 
 
-def test_another_version_of_the_function(term):
-    """A message whose arguments are other parameters here: not called, for its result would lie in the wrong place."""
+def call(module: str, name: str, *arguments: Any) -> str:
+    return message("value", None, "UTC", [module, encode_value([name, list(arguments)])])
 
-    @cached(depends_on=[Lesson], key="versioned", fresh=0.000001)
-    def versioned(group: int) -> int:
+
+def row(label: str, asked: Any, *aliases: str) -> str:
+    return message("get", None, "UTC", [label, asked, aliases or ("default", "default"), (60.0, None, 0.0, 0.0)])
+
+
+UNKNOWN: dict[str, tuple[str, type[Exception]]] = {
+    "a kind": (message("query", None, "UTC", []), ValueError),
+    "a function": (call("tests.app.remembered", "a"), LookupError),
+    "a module": (call("tests.app.nowhere", "a"), LookupError),
+    "a module of no app": (call("tests.demo", "a"), LookupError),
+    "a model": (row("app.nobody", {"pk": 1}), LookupError),
+    "a database": (row("app.lesson", {"pk": 1}, "nowhere", "nowhere"), LookupError),
+    "a time zone": (message("value", None, "Mars/Base", ["tests.app.remembered", _ASKED]), LookupError),
+    "another question": (row("app.lesson", {"pk": 1}), ValueError),
+    "no question": (row("app.lesson", {"title": "a"}), ValueError),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_what_this_process_does_not_know(case):
+    """Of another version, or with other apps and databases: it raises, and loads nothing."""
+    told, error = UNKNOWN[case]
+    loaded = "tests.demo" in sys.modules
+    with pytest.raises(error):
+        renew(told)
+    assert ("tests.demo" in sys.modules) is loaded
+
+
+def test_a_worker_that_asks_another_database(term, heard):
+    """What a message says of one is not loaded from another: its key tells which it is of."""
+    described(1)
+    described(1)
+    refreshing.wait()
+    with (
+        override_settings(REDIS_TOOLKIT_PREFIX="another"),
+        pytest.raises(ValueError, match="is another in this process"),
+    ):
+        renew(sent[0])
+    assert heard == ["miss", "hit"]
+
+
+def test_a_late_worker_ends_no_later_claim(term, redis_client):
+    """1. a message is late, and its claim over  2. another is told  3. the first worker is done: the second's claim stands."""
+    described(1)
+    described(1)
+    refreshing.wait()
+    redis_client.delete(*redis_client.keys("rt:o:*"))
+    described(1)
+    refreshing.wait()
+    renew(sent[0])
+    assert (len(sent), claims(redis_client)) == (2, 1)
+    renew(sent[1])
+    assert claims(redis_client) == 0
+
+
+def test_another_version_of_the_function(term, monkeypatch):
+    """A message whose arguments are other parameters here: not called, for its result would lie in the wrong place."""
+    described(1)
+    described(1)
+    refreshing.wait()
+    calls: Any = described.calls  # type: ignore[attr-defined]
+    monkeypatch.setattr(calls, "_signature", inspect.signature(lambda number=5: number))
+    with pytest.raises(ValueError, match="described has other parameters here"):
+        renew(sent[0])
+
+
+def test_functions_that_a_worker_would_not_find(term, heard):
+    """Nested ones, and those of no app: made anew by the thread."""
+
+    @cached(depends_on=[Lesson], key="nested", fresh=0.000001)
+    def nested(group: int) -> int:
         return group
 
-    versioned(1)
-    versioned(1)
-    refreshing.wait()
-
-    @cached(depends_on=[Lesson], key="versioned")
-    def other(number: int = 5) -> int:
-        raise AssertionError(number)
-
-    assert other.nocache.__name__ == "other"
-    with pytest.raises(ValueError, match="versioned has other parameters here"):
-        renew(sent[0])
+    wrapped = cached(depends_on=[Lesson], key="wrapped", fresh=0.000001)(described.nocache)
+    for function in (nested, wrapped, outside):
+        function(1)
+        function(1)
+        refreshing.wait()
+    assert (heard, sent) == (["miss", "hit", "refresh"] * 3, [])
 
 
 def test_django_tasks(term, heard, settings):
