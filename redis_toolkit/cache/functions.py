@@ -133,10 +133,13 @@ class _Calls:
         terms, function = self._memo.terms, self._function
         args, kwargs = deepcopy((args, kwargs)) if terms.fresh or terms.stale else (args, kwargs)
 
+        if not self.is_awaited:
+            return lambda: _loaded(function(*args, **kwargs))
+
         async def awaited() -> Loaded:
             return _loaded(await function(*args, **kwargs))
 
-        return awaited if self.is_awaited else lambda: _loaded(function(*args, **kwargs))
+        return awaited
 
     def question(self, asked: bytes, load: Callable[[], Any]) -> tuple[Question, Source]:
         """The question for the result of the call that ``asked`` tells, which ``load`` makes."""

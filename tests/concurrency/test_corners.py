@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import redis
 
-from redis_toolkit.signals import cache_read
 from tests.concurrency.actors import PATIENCE
 from tests.concurrency.timetable import PG, Timetable
+from tests.listening import outcomes_heard
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
 
@@ -91,14 +91,8 @@ def writer(django_environment: dict[str, str]) -> Callable[..., Any]:
 @pytest.fixture
 def heard() -> Iterator[list[str]]:
     """How reads were answered."""
-    outcomes: list[str] = []
-
-    def listen(outcome: str, **_: Any) -> None:
-        outcomes.append(outcome)
-
-    cache_read.connect(listen)
-    yield outcomes
-    cache_read.disconnect(listen)
+    with outcomes_heard() as outcomes:
+        yield outcomes
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from redis_toolkit.cache import asking, finding, freshness, own_writes, recency,
 from redis_toolkit.cache.reading import Reader
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.connections import link
-from redis_toolkit.signals import cache_read
 from tests.app.models import Lesson
 from tests.app.remembered import described
 from tests.concurrency.actors import Actor, Stage
 from tests.concurrency.timetable import PG, Timetable
+from tests.listening import outcomes_heard
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -27,15 +27,9 @@ pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 @pytest.fixture
 def heard() -> Iterator[list[str]]:
     """How reads ended, those in the background included."""
-    told: list[str] = []
-
-    def listen(outcome: str, **_: Any) -> None:
-        told.append(outcome)
-
-    cache_read.connect(listen)
-    yield told
-    refreshing.wait()
-    cache_read.disconnect(listen)
+    with outcomes_heard() as told:
+        yield told
+        refreshing.wait()
 
 
 def ask(timetable: Timetable, **terms: float) -> tuple[list[str], int]:

@@ -15,9 +15,9 @@ from django.test.utils import CaptureQueriesContext
 
 from redis_toolkit.cache import loads, looks
 from redis_toolkit.core.connections import link
-from redis_toolkit.signals import cache_read
 from tests.concurrency.actors import PATIENCE, Actor, Stage
 from tests.concurrency.timetable import PG, Timetable
+from tests.listening import outcomes_heard
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
 
@@ -31,14 +31,8 @@ def patient(settings: Any) -> None:
 @pytest.fixture
 def heard() -> Iterator[list[str]]:
     """How reads ended, in this order."""
-    told: list[str] = []
-
-    def listen(outcome: str, **_: Any) -> None:
-        told.append(outcome)
-
-    cache_read.connect(listen)
-    yield told
-    cache_read.disconnect(listen)
+    with outcomes_heard() as told:
+        yield told
 
 
 def loader(stage: Stage, timetable: Timetable) -> Actor:

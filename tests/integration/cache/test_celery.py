@@ -24,11 +24,11 @@ from redis_toolkit.cache.behind import counters
 from redis_toolkit.cache.building import status_of
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
-from redis_toolkit.signals import cache_read
 from tests import servers
 from tests.app.models import Page, Parcel
 from tests.app.remembered import described
 from tests.integration.cache.leftovers import leave
+from tests.listening import outcomes_heard
 from tests.school import ALIASES
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("empty_outboxes")]
@@ -146,19 +146,6 @@ def held_by_default(app: Celery) -> Iterator[None]:
     yield
     before.set_default()
     before.set_current()
-
-
-@contextmanager
-def heard() -> Iterator[list[str]]:
-    """How reads end in this block, in all threads."""
-    told: list[str] = []
-
-    def listen(outcome: str, **_: Any) -> None:
-        told.append(outcome)
-
-    cache_read.connect(listen)
-    yield told
-    cache_read.disconnect(listen)
 
 
 WRITER = """
@@ -318,7 +305,7 @@ def test_the_broker_is_away(settings):
     renewals.forget()
     with Celery("site", broker="redis://127.0.0.1:1/0") as site, held_by_default(site):
         described(1)
-        with heard() as told:
+        with outcomes_heard() as told:
             described(1)
             refreshing.wait()
     assert told == ["hit", "refresh"]

@@ -22,9 +22,9 @@ from redis_toolkit.cache.freshness import Terms
 from redis_toolkit.cache.renewals import _signer
 from redis_toolkit.core.clock import travel
 from redis_toolkit.core.codecs import encode_value
-from redis_toolkit.signals import cache_read
 from tests.app.models import Lesson
 from tests.app.remembered import described, described_awaited
+from tests.listening import outcomes_heard
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
 
@@ -61,15 +61,9 @@ def kept(settings: Any) -> Iterator[None]:
 @pytest.fixture
 def heard() -> Iterator[list[str]]:
     """How reads ended, in all threads."""
-    told: list[str] = []
-
-    def listen(outcome: str, **_: Any) -> None:
-        told.append(outcome)
-
-    cache_read.connect(listen)
-    yield told
-    refreshing.wait()
-    cache_read.disconnect(listen)
+    with outcomes_heard() as told:
+        yield told
+        refreshing.wait()
 
 
 def claims(client: Any) -> int:
