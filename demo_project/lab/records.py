@@ -49,10 +49,15 @@ def drop(name: str) -> None:
 
 def note_run(task: str, state: str, answer: Any) -> None:
     """A background task has run: note its end ("SUCCESS", "FAILURE"), and what it returned or raised."""
-    write(f"task-{task}", {"task": task, "state": state, "answer": str(answer), "when": time()})
+    write(f"task-{task}", {"task": task, "state": state, "answer": _said(answer), "when": time()})
 
 
 def last_runs() -> list[Record]:
     """The last run of every background task, by name."""
     found = [read(path.stem) for path in sorted(folder().glob("task-*.json"))]
     return [record for record in found if record is not None]
+
+
+def _said(answer: object) -> str:
+    """What a task returned, as one reads it."""
+    return "; ".join(f"{name}: {each}" for name, each in answer.items()) if isinstance(answer, dict) else str(answer)

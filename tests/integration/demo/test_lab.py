@@ -174,6 +174,14 @@ def test_each_side_is_shown_as_it_was_last(staff: Client) -> None:
     assert page.count("svg", "chart") == 1
 
 
+def test_what_a_task_returned_is_told_in_words(staff: Client) -> None:
+    """Not as Python writes it."""
+    records.note_run("redis_toolkit.build_blooms", "SUCCESS", {"Lesson": "built", "Room": "not due"})
+    page = staff.get("/lab/").content.decode()
+    assert "Lesson: built; Room: not due" in page
+    assert "{" not in page.partition("redis_toolkit.build_blooms")[2].partition("</tr>")[0]
+
+
 def test_background_tasks_are_shown(staff: Client) -> None:
     """What each task returned last, or what became of it."""
     assert "No task has run yet" in staff.get("/lab/").content.decode()
