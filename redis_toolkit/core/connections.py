@@ -7,10 +7,11 @@ as the command). It raises :class:`StoreUnavailable` or :class:`BreakerOpen`, ne
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import hiredis
 from django.core.exceptions import ImproperlyConfigured
@@ -23,14 +24,32 @@ from redis.retry import Retry
 
 from redis_toolkit.conf import settings
 from redis_toolkit.core.breaker import Breaker
+from redis_toolkit.core.clock import monotonic
 from redis_toolkit.core.lanes import Lane, Tally, pack
 from redis_toolkit.exceptions import BreakerOpen, Misconfigured, OutcomeUnknown, StoreUnavailable
 
 __all__ = ["Link", "ScriptMissing", "link", "pack", "pool_of", "reset"]
 
 
+_log = logging.getLogger("redis_toolkit.core")
+
+#: How refusals begin that say nothing about where the connection leads: it is kept.
+_KEEPING: Final = ("OOM ", "NOPERM ", "ERR ACL failure in script", "WRONGTYPE ")
+#: Seconds in which a refusal of one kind is logged once, and of how many kinds that is remembered.
+_QUIET: Final = 60.0
+_KINDS: Final = 32
+
+
 class ScriptMissing(StoreUnavailable):
-    """The server does not have the Lua script; load it and ask again."""
+    """The server does not have a Lua script; load it and ask again.
+
+    ``answers``: to all commands, of which those at ``places`` did nothing for want of their script.
+    """
+
+    def __init__(self, answers: list[Any], places: list[int]) -> None:
+        super().__init__()
+        self.answers = answers
+        self.places = places
 
 
 class Link:
@@ -49,6 +68,7 @@ class Link:
         # A forked child must not share its parent's sockets. Dropping them here closes only the child's descriptors.
         self._local = threading.local()
         self._tally = Tally()
+        self._warned: dict[str, float] = {}
         self.breaker = Breaker(self.alias, self._is_back)
 
     @property
@@ -116,7 +136,7 @@ class Link:
             raise
         for answer in answers:
             if isinstance(answer, hiredis.ReplyError):
-                self._refuse(answer)
+                self._refuse(answers)
         self.breaker.succeeded()
         return answers
 
@@ -124,7 +144,7 @@ class Link:
         """A connection on which a command is sent once or not at all: one that is seen to be open."""
         if lane is not None:
             try:
-                if not lane.connection.can_read(timeout=0):
+                if lane.is_quiet:
                     return lane
             except RedisError:
                 pass
@@ -138,19 +158,33 @@ class Link:
             self._local.lane = None
             lane.close()
 
-    def _refuse(self, error: Exception) -> None:
-        text = str(error)
-        if text.startswith("LOADING"):
+    def _refuse(self, answers: list[Any]) -> None:
+        errors = {at: answer for at, answer in enumerate(answers) if isinstance(answer, hiredis.ReplyError)}
+        error = next((each for each in errors.values() if not str(each).startswith("NOSCRIPT")), None)
+        if error is None:
+            self.breaker.succeeded()
+            raise ScriptMissing(answers, list(errors)) from next(iter(errors.values()))
+        kind = str(error).partition(" ")[0]
+        if kind == "LOADING":
             # It takes nothing till it has read its file, and says so to PING too: away, for the breaker and its probe.
             self.breaker.failed(timed_out=False, error=error)
         else:
             self.breaker.succeeded()
-        if text.startswith("NOSCRIPT"):
-            raise ScriptMissing from error
-        if not text.startswith("WRONGTYPE"):
-            # A replica that was a primary, a full server: the connection may lead to the wrong place; it is not kept.
+            self._warn(kind, error)
+        if not str(error).startswith(_KEEPING):
+            # A replica that was a primary: the connection may lead to the wrong place, and is not kept.
             self._drop()
         raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) refused a command: {error}") from error
+
+    def _warn(self, kind: str, error: Exception) -> None:
+        """Log a refusal, of each kind one a minute: there may be thousands a second, and nothing else tells of them."""
+        moment = monotonic()
+        if moment - self._warned.get(kind, -_QUIET) < _QUIET:
+            return
+        if len(self._warned) >= _KINDS:
+            self._warned.clear()
+        self._warned[kind] = moment
+        _log.warning("Redis (%r in CACHES) refuses commands: %s", self.alias, str(error))
 
     def _open(self) -> Lane:
         lane = Lane(self._connection())

@@ -15,9 +15,11 @@ from redis_toolkit.conf import settings
 
 __all__ = [
     "LONGEST_PART",
+    "around_tag",
     "below",
     "digest",
     "escape",
+    "literal",
     "make",
     "parts_of",
     "pattern",
@@ -81,7 +83,18 @@ def tagged(room: str, tag: str, *parts: str) -> str:
     return make(room, "{" + escape(tag) + "}", *parts)
 
 
+def around_tag(room: str, *parts: str) -> tuple[str, str]:
+    """What stands before and behind the tag in :func:`tagged`, for many tags that need no escaping (digests)."""
+    before, _, behind = make(room, "{}", *parts).partition("{}")
+    return before + "{", "}" + behind
+
+
 def pattern(room: str | None = None) -> str:
     """A SCAN pattern for every key of this project, or of one room."""
-    literal = re.sub(r"([*?\[\]\\])", r"\\\1", settings.PREFIX)
-    return f"{literal}:*" if room is None else f"{literal}:{room}:*"
+    stem = literal(settings.PREFIX)
+    return f"{stem}:*" if room is None else f"{stem}:{room}:*"
+
+
+def literal(text: str) -> str:
+    """``text`` as a pattern that means itself."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)

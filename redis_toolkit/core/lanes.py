@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
 import struct
 import threading
@@ -40,15 +41,19 @@ class Lane:
     that redis-py uses too. That halves the cost of a command.
     """
 
-    __slots__ = ("__weakref__", "born", "connection", "reader", "run", "socket", "tally", "trips")
+    __slots__ = ("__weakref__", "_poll", "born", "connection", "reader", "run", "socket", "tally", "trips")
 
     def __init__(self, connection: AbstractConnection) -> None:
         self.tally: Tally | None = None
         connection.connect()
         self.connection = connection
-        self.socket: Any = connection._sock  # noqa: SLF001 - redis-py has no public way to it
+        self.socket = cast("Any", connection._sock)  # noqa: SLF001 - redis-py has no public way to it
         self.reader: Any = hiredis.Reader(notEnoughData=_INCOMPLETE)
-        _let_kernel_time_out(self.socket)
+        self._poll: Callable[[int], object] | None = None
+        if _let_kernel_time_out(self.socket):
+            poll = select.poll()
+            poll.register(self.socket.fileno(), select.POLLIN)
+            self._poll = poll.poll
         self.run = b""
         self.born = 0.0
         self.trips = 0
@@ -69,6 +74,15 @@ class Lane:
             else:
                 answers.append(answer)
         return answers
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the server has neither closed the connection nor said anything that nobody asked for.
+
+        A command that must not be sent twice is not sent into a connection that lay idle and was closed.
+        """
+        # (By redis-py it costs six times as much.)
+        return not (self.connection.can_read(timeout=0) if self._poll is None else self._poll(0))
 
     def identify(self) -> None:
         """Learn which run of which server this is: `run_id` changes at a restart, `master_replid` at a failover."""
@@ -130,13 +144,16 @@ class Tally:
             self._before += self._ended.popleft()
 
 
-def _let_kernel_time_out(sock: Any) -> None:
+def _let_kernel_time_out(sock: Any) -> bool:
     """Give the time-out to the kernel: Python's own costs a poll() before each send and each receive.
 
-    Only for plain sockets: TLS, and gevent's cooperative ones, keep Python's. A time-out is then a BlockingIOError.
+    Only for plain sockets, of which True is returned: TLS, and gevent's cooperative ones, keep Python's. A time-out is
+    then a BlockingIOError.
     """
     if os.name == "posix" and type(sock).__module__ == "socket":
         limit = struct.pack("ll", *divmod(round(settings.READ_TIMEOUT * 1_000_000), 1_000_000))
         sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        return True
+    return False

@@ -48,16 +48,25 @@ class Script:
 def run(link: Link, calls: list[bytes], *, idempotent: bool = True) -> list[Any]:
     """The answers to ``calls`` in one round trip; three, once, on a server that does not have the scripts yet.
 
-    ``idempotent``: whether they may be sent again on a new connection. Raises what :meth:`Link.ask_many` does.
+    ``idempotent``: whether they may be sent again: on a new connection, and those that ran where another's script was
+    missing. If not, each runs once at most, those of missing scripts after the others. Raises what
+    :meth:`Link.ask_many` does.
     """
     if not calls:
         return []
     data = b"".join(calls)
     try:
         return link.ask_many(data, len(calls), idempotent=idempotent)
-    except ScriptMissing:
+    except ScriptMissing as missing:
         load(link)
-        return link.ask_many(data, len(calls), idempotent=idempotent)
+        if idempotent:
+            # All of them, for their order may matter.
+            return link.ask_many(data, len(calls))
+        answers, places = missing.answers, missing.places
+        again = link.ask_many(b"".join(calls[at] for at in places), len(places), idempotent=False)
+        for at, answer in zip(places, again, strict=True):
+            answers[at] = answer
+        return answers
 
 
 def load(link: Link) -> None:
