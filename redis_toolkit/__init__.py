@@ -21,7 +21,7 @@ Redis is down, the database answers.
 
 Where things are: ``redis_toolkit.cache`` (models remembered), ``redis_toolkit.testing`` (for your
 tests), ``redis_toolkit.signals`` (what can be watched), ``redis_toolkit.exceptions`` (what can be
-raised). Settings all begin with ``REDIS_TOOLKIT_`` and stand in ``redis_toolkit/conf.py``.
+raised). Settings all begin with ``REDIS_TOOLKIT_`` and stand in ``redis_toolkit/conf/``.
 Everything else is ours to change.
 
 To come, each in a room of its own: throttling, one-time codes, sessions, API tokens.

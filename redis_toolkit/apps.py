@@ -22,6 +22,7 @@ class RedisToolkitConfig(AppConfig):
         from redis_toolkit.cache import following, receivers, through
         from redis_toolkit.checks import check_databases, check_models, check_server, check_settings
         from redis_toolkit.signals import breaker_changed
+        from redis_toolkit.stats import offenders
 
         register(check_settings, Tags.caches)
         register(check_models, Tags.models)
@@ -36,4 +37,5 @@ class RedisToolkitConfig(AppConfig):
         breaker_changed.connect(receivers.on_breaker, dispatch_uid="redis_toolkit.outbox")
         pre_migrate.connect(receivers.before_migrate, sender=self, dispatch_uid="redis_toolkit.migrates")
         post_migrate.connect(receivers.on_migrate, sender=self, dispatch_uid="redis_toolkit.migrated")
+        offenders.connect()
         got_request_exception.connect(receivers.on_request_exception, dispatch_uid="redis_toolkit.rollback")

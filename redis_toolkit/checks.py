@@ -20,6 +20,7 @@ from redis_toolkit.cache.tables import models_named
 from redis_toolkit.conf import PREFIX, Settings, settings
 from redis_toolkit.core.connections import link, pack, pool_of
 from redis_toolkit.exceptions import Misconfigured, RedisToolkitError
+from redis_toolkit.throttling import problems as throttles
 
 __all__ = ["check_databases", "check_models", "check_server", "check_settings"]
 
@@ -31,7 +32,16 @@ SHORTEST_MARK: Final = 5
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
     """Unknown names, values that cannot be, and settings that do not go together."""
-    return [*_unknown(), *_invalid(), *_alias(), *_names(), *_lives(), *_sqlite(), *_replicas()]
+    return [
+        *_unknown(),
+        *_invalid(),
+        *_alias(),
+        *_names(),
+        *_lives(),
+        *_sqlite(),
+        *_replicas(),
+        *throttles.of_settings(),
+    ]
 
 
 def check_models(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
@@ -72,9 +82,10 @@ def check_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
     except RedisToolkitError as error:
         return [Warning(f"Redis does not answer: {error}", hint="Is LOCATION right?", id="redis_toolkit.W006")]
     if "maxmemory_policy:volatile-ttl" not in info:
-        return [*problems.of_servers()]
+        return [*problems.of_servers(), *throttles.of_servers()]
     return [
         *problems.of_servers(),
+        *throttles.of_servers(),
         Warning(
             "The server evicts what expires first (volatile-ttl), and marks expire before anything else.",
             hint="Set maxmemory-policy to allkeys-lru or allkeys-lfu: a lost mark is one of the two faults that"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 __all__ = [
     "BadCursor",
@@ -13,6 +14,7 @@ __all__ = [
     "OutcomeUnknown",
     "RedisToolkitError",
     "StoreUnavailable",
+    "Throttled",
 ]
 
 
@@ -48,6 +50,18 @@ class CacheOverloaded(RedisToolkitError):
     def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Throttled(RedisToolkitError):
+    """Too many requests: a throttle denied this one (``decision``)."""
+
+    def __init__(self, message: str | None = None, *, decision: Any = None) -> None:
+        if message is None and decision is not None:
+            again = decision.retry_after_seconds
+            wait = "" if again is None else f" It is allowed again in {again} s."
+            message = f"Too many requests: the throttle {decision.name!r} denied this one.{wait}"
+        super().__init__(message)
+        self.decision = decision
 
 
 class CodecError(RedisToolkitError):

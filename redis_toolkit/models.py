@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-__all__ = ["Ledger", "Outbox"]
+__all__ = ["Ban", "Ledger", "Outbox"]
 
 
 class Outbox(models.Model):
@@ -56,3 +56,17 @@ class Ledger(models.Model):
 
     def __str__(self) -> str:
         return f"{self.counter} {self.batch}"
+
+
+class Ban(Ledger):
+    """The throttles' page in the admin: who may see, begin and end bans, which are in Redis.
+
+    A proxy, because Django gives permissions and a place in the admin to models alone, and one without a table cannot
+    be dumped. No row is ever read through it.
+    """
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view", "add", "delete")
+        verbose_name = "ban"
+        verbose_name_plural = "throttles and bans"

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-__all__ = ["breaker_changed", "cache_failed", "cache_invalidated", "cache_read"]
+__all__ = [
+    "breaker_changed",
+    "cache_failed",
+    "cache_invalidated",
+    "cache_read",
+    "throttle_banned",
+    "throttle_checked",
+    "throttle_denied",
+    "throttle_failed",
+]
 
 #: A cached read was answered. sender: the model (None for functions, fragments, views); kind: "get", "bulk", "rows",
 #: "count", "exists", "aggregate", "value" (a function), "fragment" or "view"; outcome: "hit", "miss", "bypass",
@@ -26,3 +35,16 @@ cache_failed = Signal()
 
 #: A circuit breaker changed. sender: the Breaker; alias: cache alias; state, before: "closed", "open" or "half-open".
 breaker_changed = Signal()
+
+#: Throttles were asked. sender: None; decisions: what they said (tuple of Decision); charged: False for a look (bool).
+throttle_checked = Signal()
+
+#: A throttle denied something. sender: None; decision: the Decision (``shadow``: it hindered nobody); identity: the
+#: digest of who was counted (str); told: who that is, for people (str); request: None where it was asked by hand.
+throttle_denied = Signal()
+
+#: Throttles decided without Redis. sender: None; error: the exception; decisions: what they said (tuple of Decision).
+throttle_failed = Signal()
+
+#: A ban began. sender: None; name: the throttle's; identity, told: as above; seconds: how long it is (float).
+throttle_banned = Signal()

@@ -114,8 +114,9 @@ def _end(aside: dict[BaseDatabaseWrapper, Any]) -> None:
 
 
 def _drop_keys() -> None:
-    with suppress(StoreUnavailable):
-        keyspaces.drop(link(), keyspaces.scan(link(), keys.pattern()))
+    for alias in {settings.ALIAS, settings.THROTTLE_ALIAS or settings.ALIAS}:
+        with suppress(StoreUnavailable):
+            keyspaces.drop(link(alias), keyspaces.scan(link(alias), keys.pattern()))
 
 
 def _begin_afresh(*, is_promised: bool) -> bool:

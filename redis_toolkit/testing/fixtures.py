@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from redis_toolkit.testing import ValkeyServer
+from redis_toolkit.testing import ValkeyServer, throttling
 from redis_toolkit.testing import cache as kit
 
-__all__ = ["assert_cache_hits", "assert_redis_round_trips", "isolated_cache", "run_commit_hooks", "valkey_server"]
+__all__ = [
+    "assert_cache_hits",
+    "assert_redis_round_trips",
+    "isolated_cache",
+    "run_commit_hooks",
+    "throttle_clock",
+    "throttles_off",
+    "valkey_server",
+]
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +57,16 @@ def assert_redis_round_trips() -> Any:
 def run_commit_hooks() -> Any:
     """:func:`redis_toolkit.testing.cache.run_commit_hooks`."""
     return kit.run_commit_hooks
+
+
+@pytest.fixture
+def throttle_clock() -> Iterator[throttling.ThrottleClock]:
+    """The time of the throttles stands still; see :func:`redis_toolkit.testing.throttling.throttle_clock`."""
+    with throttling.throttle_clock() as clock:
+        yield clock
+
+
+@pytest.fixture
+def throttles_off(settings: Any) -> None:
+    """All throttles let everything through."""
+    settings.REDIS_TOOLKIT_THROTTLE = False

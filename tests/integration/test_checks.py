@@ -31,8 +31,8 @@ from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Seas
 ROOT = Path(__file__).parents[2]
 IDS = [
     "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
-    "E031", "E050", "E060", "E061", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032",
-    "W050", "W060",
+    "E031", "E050", "E060", "E061", "E070", "E071", "E072", "E073", "E074", "W001", "W002", "W003", "W004", "W005", "W006",
+    "W007", "W008", "W030", "W031", "W032", "W050", "W060", "W070", "W071", "W072",
 ]  # fmt: skip
 
 
@@ -152,7 +152,10 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "BREAKER_FAILURES": [0, 1.5, True], "BREAKER_RETRY": [0, "1"],
     "TRUST_REPLICAS": [1, None], "OUTBOX_INTERVAL": [0, "1"], "OUTBOX_ROWS": [0, 1.5, None], "FUNCTIONS": ["age", [1]],
     "VERIFY_SAMPLE": [-0.1, 1.1, True, "1"], "LOADS": [0, 1.5, "1"], "LOADS_WAIT": [-1, None],
-    "REFRESHER": ["", 1],
+    "REFRESHER": ["", 1], "THROTTLE": [0, None], "THROTTLE_ALIAS": ["", 1],
+    "THROTTLE_DENIALS": [-1, None], "THROTTLE_LOCAL_SHARE": [0, 2], "THROTTLE_OFFENDERS": [1, None],
+    "THROTTLES": [None, {"site": "1/m"}], "THROTTLE_HEADERS": ["on", None], "THROTTLE_VIEW": ["", 1],
+    "TRUSTED_PROXIES": ["10.0.0.0/8", [1]], "CLIENT_HEADER": ["", None], "IPV6_PREFIX": [0, "64"],
     "WARM": ["app.warming", [1], None],
 }  # fmt: skip
 
@@ -441,6 +444,120 @@ def test_those_that_come_with_the_toolkit(ours, settings, path):
     settings.REDIS_TOOLKIT_REFRESHER = path
     has_tasks = django.VERSION >= (6, 0) or "contrib" not in path
     assert [identity for identity, _, _ in ours()] == ([] if has_tasks else ["E061"])
+
+
+MIDDLEWARE = "redis_toolkit.throttling.middleware.ThrottleMiddleware"
+
+
+def test_e070(ours, settings):
+    """Rules that cannot be, each with what is wrong."""
+    settings.MIDDLEWARE = [MIDDLEWARE]
+    settings.REDIS_TOOLKIT_THROTTLES = {"a": {"rates": "1/m"}, "b": {"rate": "5/month"}, "c": {"rate": "5/m"}}
+    hint = "See docs/how-to/throttle.md for what a rule may have."
+    assert ours() == [
+        ("E070", "REDIS_TOOLKIT_THROTTLES['a'] has 'rates', which means nothing. Did you mean 'rate'?", hint),
+        ("E070", "The throttle 'b' cannot be: '5/month' has no unit of ours ('month'): write it as \"100/m\", \"5/15m\","
+                 ' "10/s, 1000/h" or "100/m burst=20", with the units s, m, h, d and w. A month has no fixed length: write'
+                 " 30d.", hint),
+    ]  # fmt: skip
+    assert hint in reported("E070")
+
+
+def test_e071(ours, settings):
+    """A proxy that is no network."""
+    settings.REDIS_TOOLKIT_TRUSTED_PROXIES = ["10.0.0.1/8"]
+    ((identity, message, hint),) = ours()
+    assert identity == "E071"
+    assert message.startswith("REDIS_TOOLKIT_TRUSTED_PROXIES: '10.0.0.1/8' is no network or address")
+    assert hint in reported("E071")
+
+
+LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+NO_ADDRESS = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "127.0.0.1:6379"}
+
+
+@pytest.mark.parametrize(
+    ("caches", "what"),
+    [
+        ({}, "which is not in CACHES."),
+        ({"limits": LOCMEM}, "which is not a django-redis cache."),
+        ({"limits": NO_ADDRESS}, "which cannot be used: "),
+    ],
+)
+def test_e072(ours, settings, caches, what):
+    """A server for the throttles that nobody has named, or that is none."""
+    settings.CACHES = {**settings.CACHES, **caches}
+    settings.REDIS_TOOLKIT_THROTTLE_ALIAS = "limits"
+    ((identity, message, hint),) = ours()
+    assert identity == "E072"
+    assert message.startswith(f"REDIS_TOOLKIT_THROTTLE_ALIAS is 'limits', {what}")
+    assert hint in reported("E072")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("tests.warming.nobody", 'Module "tests.warming" does not define a "nobody" attribute/class'),
+        ("tests.warming.ALIAS", "it is no callable"),
+        ("nowhere.at_all", "No module named 'nowhere'"),
+    ],
+)
+def test_e073(ours, settings, path, reason):
+    """What is to answer who is kept out, and cannot be called."""
+    settings.REDIS_TOOLKIT_THROTTLE_VIEW = path
+    ((identity, message, hint),) = ours()
+    assert identity == "E073"
+    assert message == f"REDIS_TOOLKIT_THROTTLE_VIEW is {path!r}, which cannot be called: {reason}"
+    assert hint in reported("E073")
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("HTTP_X_FORWARDED_FOR", "X-Forwarded-For"),
+        ("X_Forwarded_For", "X-Forwarded-For"),
+        ("http_cf_connecting_ip", "Cf-Connecting-Ip"),
+    ],
+)
+def test_e074(ours, settings, header, name):
+    """A header that is named as ``request.META`` has it."""
+    settings.REDIS_TOOLKIT_CLIENT_HEADER = header
+    message = f"REDIS_TOOLKIT_CLIENT_HEADER is {header!r}, which is no header's name but a key of request.META."
+    assert ours() == [("E074", message, f"Write {name!r}.")]
+    assert f"Write {name!r}." in reported("E074")
+    settings.REDIS_TOOLKIT_CLIENT_HEADER = name
+    assert ours() == []
+
+
+def test_w070(ours, settings):
+    """Rules that nobody asks."""
+    settings.REDIS_TOOLKIT_THROTTLES = {"site": {"rate": "1/m"}}
+    ((identity, message, hint),) = ours()
+    assert (identity, message) == ("W070", "REDIS_TOOLKIT_THROTTLES has rules, and nobody asks them.")
+    assert hint in reported("W070")
+    settings.MIDDLEWARE = [MIDDLEWARE]
+    assert ours() == []
+
+
+def test_w071(ours, settings):
+    """A proxy that Django believes, and throttles do not."""
+    settings.MIDDLEWARE = [MIDDLEWARE]
+    settings.REDIS_TOOLKIT_THROTTLES = {"site": {"rate": "1/m"}}
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ((identity, message, hint),) = ours()
+    assert (identity, message.endswith("are throttled as one.")) == ("W071", True)
+    assert hint in reported("W071")
+    settings.REDIS_TOOLKIT_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    assert ours() == []
+
+
+def test_w072(valkey, redis_client, settings):
+    """A server that evicts anything, where there are throttles."""
+    redis_client.config_set("maxmemory-policy", "allkeys-lru")
+    assert check_server(None) == []
+    settings.REDIS_TOOLKIT_THROTTLES = {"site": {"rate": "1/m"}}
+    [found] = check_server(None)
+    assert (found.id, "REDIS_TOOLKIT_THROTTLE_ALIAS" in found.hint) == ("redis_toolkit.W072", True)
 
 
 def test_w060(ours, monkeypatch):

@@ -40,6 +40,17 @@ DEFAULTS = {
     "LOADS_WAIT": 5,
     "WARM": (),
     "REFRESHER": None,
+    "THROTTLE": True,
+    "THROTTLE_ALIAS": None,
+    "THROTTLE_DENIALS": 10_000,
+    "THROTTLE_LOCAL_SHARE": 0.25,
+    "THROTTLE_OFFENDERS": False,
+    "THROTTLES": {},
+    "THROTTLE_HEADERS": "ietf",
+    "THROTTLE_VIEW": None,
+    "TRUSTED_PROXIES": (),
+    "CLIENT_HEADER": "X-Forwarded-For",
+    "IPV6_PREFIX": 64,
 }
 SECONDS = ([1, 0.001, 3600.5], [0, -1, NAN, INF, True, None, "5", Decimal(5)])
 SIZE_OR_NONE = ([None, 1, 4096], [0, -1, 1.5, True, INF, "5"])
@@ -73,6 +84,17 @@ RULES = {
     "LOADS": SIZE_OR_NONE,
     "LOADS_WAIT": ([0, 0.5, 5], [-1, NAN, INF, True, None, "5"]),
     "REFRESHER": ([None, "app.send"], ["", 5, ()]),
+    "THROTTLE": ([True, False], [0, 1, None, "True"]),
+    "THROTTLE_ALIAS": ([None, "counters"], ["", 5]),
+    "THROTTLE_DENIALS": ([0, 1, 4096], [-1, 1.5, None, True, "5"]),
+    "THROTTLE_OFFENDERS": ([True, False], [None, 1, "yes"]),
+    "THROTTLE_LOCAL_SHARE": ([0.01, 0.25, 1], [0, -1, 1.5, None, True, "0.5"]),
+    "THROTTLES": ([{}, {"site": {"rate": "1/m"}}], [None, [], {"site": "1/m"}, "1/m"]),
+    "THROTTLE_HEADERS": (["ietf", "legacy", "both", "off"], ["on", None, True, 5]),
+    "THROTTLE_VIEW": ([None, "app.busy"], ["", 5, ()]),
+    "TRUSTED_PROXIES": ([(), [], ["10.0.0.0/8", "unix"]], ["10.0.0.0/8", None, [5], 5]),
+    "CLIENT_HEADER": (["X-Real-IP"], ["", None, 5]),
+    "IPV6_PREFIX": ([32, 64, 128], [0, 31, 129, 64.0, True, None, "64"]),
     "WARM": ([(), [], ["app.warming.all"], {"x.y"}], ["app.warming.all", None, [5], 5]),
 }
 

@@ -1,0 +1,99 @@
+"""What a setting may be: tests of values, by what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+
+__all__ = [
+    "flag",
+    "fraction",
+    "headers",
+    "names",
+    "not_negative",
+    "part",
+    "positive",
+    "prefix",
+    "rules",
+    "share",
+    "size_or_none",
+    "text",
+    "text_or_none",
+    "whole",
+    "whole_or_zero",
+]
+
+
+def positive(value: object) -> bool:
+    """A number above 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
+
+
+def not_negative(value: object) -> bool:
+    """A number, 0 or more."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
+
+
+def share(value: object) -> bool:
+    """A number from 0 to 0.9."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 0.9
+
+
+def fraction(value: object) -> bool:
+    """A number from 0 to 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def whole(value: object) -> bool:
+    """A whole number, 1 or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def rules(value: object) -> bool:
+    """A dict of dicts."""
+    return isinstance(value, Mapping) and all(isinstance(rule, Mapping) for rule in value.values())
+
+
+def headers(value: object) -> bool:
+    """A way to tell clients what is left."""
+    return value in ("ietf", "legacy", "both", "off")
+
+
+def whole_or_zero(value: object) -> bool:
+    """A whole number, 0 or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def part(value: object) -> bool:
+    """A number above 0, and 1 at most."""
+    return fraction(value) and bool(value)
+
+
+def prefix(value: object) -> bool:
+    """Bits of an IPv6 address."""
+    return isinstance(value, int) and not isinstance(value, bool) and 32 <= value <= 128
+
+
+def text(value: object) -> bool:
+    """Text, and some."""
+    return isinstance(value, str) and bool(value)
+
+
+def flag(value: object) -> bool:
+    """True or False."""
+    return isinstance(value, bool)
+
+
+def names(value: object) -> bool:
+    """Several texts."""
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) for name in value)
+
+
+def text_or_none(value: object) -> bool:
+    """Text, or None."""
+    return value is None or text(value)
+
+
+def size_or_none(value: object) -> bool:
+    """A whole number, 1 or more, or None."""
+    return value is None or whole(value)
