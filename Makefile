@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test orm-tests browser coverage lint format types docs bench consistency requirements clean
+.PHONY: help demo test orm-tests drf-tests browser coverage lint format types docs bench consistency requirements clean
 
 help:  ## say what can be made
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ test: $(VENV)/.test  ## every test but the browser's
 
 orm-tests: $(VENV)/.test  ## Django's own ORM tests with CacheManager in the place of every manager
 	$(BIN)/python -m tests.django_suite $(ARGS)
+
+drf-tests: $(VENV)/.test  ## DRF's own throttling tests with our classes in the place of DRF's
+	$(BIN)/python -m tests.drf_suite
 
 browser: $(VENV)/.browser  ## the demo in a real Chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)
@@ -50,7 +53,7 @@ docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; a warning is a
 	$(BIN)/python -m sphinx -W --keep-going -E -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.bench  ## cached reads against plain Django and its peers, side by side; ARGS=mix: while somebody writes; ARGS=stampede, penetration, …: under fire
+bench: $(VENV)/.bench  ## cached reads against plain Django and its peers, side by side; ARGS=mix: while somebody writes; ARGS=stampede, penetration, …: under fire; ARGS=throttle: limits
 	$(BIN)/python -m bench $(ARGS)
 
 consistency: $(VENV)/.test  ## is any cached read older than the last commit? Processes, crashes, outages
