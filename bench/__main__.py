@@ -1,4 +1,4 @@
-"""``python -m bench``; ``mix``, ``stampede``, ``penetration``, … after it: see ``--help``."""
+"""``python -m bench``; ``mix``, ``stampede``, ``throttle``, … after it: see ``--help``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from bench.stampede import plan as storms
 from bench.stampede import report as stamped
 from bench.stampede import run as stampede
 from bench.storms import avalanche, outage
+from bench.throttle import plan as limits
+from bench.throttle import report as throttled
+from bench.throttle import run as throttle
 
 FULL = Pace(rounds=40, batch_seconds=0.012)
 QUICK = Pace(rounds=6, batch_seconds=0.006)
@@ -39,6 +42,8 @@ MOST_QUERIES = 0.015
 
 FULL_TURNS = behind.Turns(rounds=20, increments=1000)
 QUICK_TURNS = behind.Turns(rounds=5, increments=500)
+FULL_CHECKS = limits.Pace(rounds=60, batch_seconds=0.006, crowds=3)
+QUICK_CHECKS = limits.Pace(rounds=4, batch_seconds=0.004, crowds=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,9 +131,20 @@ def _counted(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return behind.as_markdown(*told), behind.as_data(*told), 1 if any(way.wrong for way in found) else 0
 
 
+def _throttled(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    rows = limits.chosen(options.only)
+    pace = QUICK_CHECKS if options.quick else FULL_CHECKS
+    pace = replace(pace, rounds=options.rounds or pace.rounds)
+    seed = options.seed or str(random.randrange(10**6))
+    with running(throttle.libraries(rows), tcp=options.tcp) as servers:
+        found = throttle.run(rows, servers, pace, seed, profile=options.profile)
+    told = (found, pace, _transport(options), seed)
+    return throttled.as_markdown(*told), throttled.as_data(*told), 1 if found.wrong or found.failed else 0
+
+
 _MEASURES = {
     "reads": _reads, "mix": _mixed, "stampede": _stampede, "penetration": _penetrated, "outage": _outage,
-    "avalanche": _avalanche, "write-behind": _counted,
+    "avalanche": _avalanche, "write-behind": _counted, "throttle": _throttled,
 }  # fmt: skip
 
 
@@ -139,6 +155,7 @@ def _transport(options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     names = ", ".join(contestant.name for contestant in CONTESTANTS)
     stormed = ", ".join(contestant.name for contestant in storms.CONTESTANTS)
+    checked = ", ".join(row.name for row in limits.CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
         "what", nargs="?", choices=tuple(_MEASURES), default="reads",
@@ -146,12 +163,14 @@ def _parser() -> argparse.ArgumentParser:
         " stampede: four processes of many callers ask for one answer that is gone;"
         " penetration: how many made-up ids reach the database;"
         " outage: reads while Redis refuses, hangs, is slow or killed; avalanche: when entries written together end;"
-        " write-behind: what it costs to count",
+        " write-behind: what it costs to count; throttle: what a check of a limit costs",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
-    parser.add_argument("--only", metavar="A,B", help=f"some contestants of: {names}; stampede: of {stormed}")
+    parser.add_argument(
+        "--only", metavar="A,B", help=f"some contestants of: {names}; stampede: of {stormed}; throttle: of {checked}"
+    )
     parser.add_argument("--tcp", action="store_true", help="Redis by TCP on 127.0.0.1 instead of a unix socket")
-    turns = f"{FULL.rounds}; mix: {FULL_MIX.rounds}; stampede: {FULL_STAMPEDE.rounds}"
+    turns = f"{FULL.rounds}; mix: {FULL_MIX.rounds}; stampede: {FULL_STAMPEDE.rounds}; throttle: {FULL_CHECKS.rounds}"
     parser.add_argument("--rounds", type=int, metavar="N", help=f"turns each contestant has ({turns})")
     parser.add_argument(
         "--operations",

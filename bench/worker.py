@@ -38,7 +38,8 @@ def _reply(answers: TextIO, **reply: Any) -> None:
 
 def _prepared() -> Any:
     job = json.loads(os.environ["BENCH_JOB"])
-    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.stampede.settings" if "stampede" in job else "bench.settings"
+    own = next((f"bench.{kind}.settings" for kind in ("stampede", "throttle") if kind in job), "bench.settings")
+    os.environ["DJANGO_SETTINGS_MODULE"] = own
     import django
 
     django.setup()
@@ -100,8 +101,17 @@ def _counting(job: dict[str, Any]) -> Any:
     return Player(**job["behind"])
 
 
+def _asker(job: dict[str, Any]) -> Any:
+    from bench.throttle.asker import Asker
+
+    return Asker(job["throttle"])
+
+
 #: What is played, where it is not the stopwatch, by the word its job has.
-_KINDS = {"behind": _counting, "mix": _player, "penetration": _prober, "stampede": _callers, "storm": _victim}
+_KINDS = {
+    "behind": _counting, "mix": _player, "penetration": _prober, "stampede": _callers, "storm": _victim,
+    "throttle": _asker,
+}  # fmt: skip
 
 
 if __name__ == "__main__":
