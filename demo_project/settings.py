@@ -7,6 +7,7 @@ Without them it is SQLite in `demo_project/var`, a Redis on its usual port, and 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from demo_project.environment import VAR, broker_address, database_from, redis_address, secret_key_in
 
@@ -19,7 +20,9 @@ ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").spl
 INSTALLED_APPS = [
     "demo_project.timetable",
     "demo_project.lab",
+    "demo_project.limits",
     "redis_toolkit",
+    "rest_framework",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -32,6 +35,7 @@ MIDDLEWARE = [
     "demo_project.served.count_answers",
     "demo_project.policy.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
+    "redis_toolkit.throttling.middleware.ThrottleMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -45,6 +49,7 @@ WSGI_APPLICATION = "demo_project.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -67,6 +72,38 @@ CACHES = {
     }
 }
 REDIS_TOOLKIT_PREFIX = "timetable"
+
+# How often. /limits/ shows each visitor what is left to them. (The log-in has more rules: demo_project/log_in.py.)
+REDIS_TOOLKIT_THROTTLES = {
+    "site": {"rate": "1200/m", "key": "ip", "on_outage": "open"},
+    "api": {"rate": "300/m", "key": "ip", "paths": ["/api/"]},
+    # Who tries one password at many accounts.
+    "log-ins": {
+        "rate": "60/15m",
+        "key": "ip",
+        "paths": ["/admin/login/"],
+        "method": "POST",
+        "algorithm": "sliding_log",
+        "on_outage": "closed",
+        "ban": {"strikes": 20, "within": 900, "length": 900},
+    },
+}
+
+# Counted for the page of throttles and bans in the admin.
+REDIS_TOOLKIT_THROTTLE_OFFENDERS = True
+
+# Small, so that one sees what happens at the end of it: a program in earnest would be given more.
+REST_FRAMEWORK = {
+    "DEFAULT_THROTTLE_CLASSES": [
+        "redis_toolkit.contrib.drf.AnonRateThrottle",
+        "redis_toolkit.contrib.drf.UserRateThrottle",
+        "redis_toolkit.contrib.drf.ScopedRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {"anon": "30/m", "user": "5/s, 120/m", "search": "10/m"},
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "demo_project.api.problems.problem",
+}
 
 # What the toolkit does in the background, and how often. `expires`: a worker that was away does not do it many times.
 CELERY_BEAT_SCHEDULE = {

@@ -1,4 +1,4 @@
-"""The timetable at the root, the admin and the lab beside it."""
+"""The timetable at the root; the admin, the lab, the API and everybody's limits beside it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from demo_project.log_in import log_in
+
 urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("timetable/icon.svg"))),  # the admin names no icon
+    path("admin/login/", log_in),  # before the admin's own
     path("admin/", admin.site.urls),
     path("lab/", include("demo_project.lab.urls")),
+    path("api/", include("demo_project.api.urls")),
+    path("limits/", include("demo_project.limits.urls")),
     path("", include("demo_project.timetable.urls")),
 ]

@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "tests.app",
     "tests.moving",
     "demo_project.timetable",
+    "demo_project.limits",
 ]
 
 MIDDLEWARE = [

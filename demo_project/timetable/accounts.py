@@ -1,10 +1,11 @@
-"""The demo's two accounts: `admin` may do everything, `office` edits the timetable."""
+"""The accounts of the demo: `admin` may do everything, `office` edits the timetable and ends bans."""
 
 from __future__ import annotations
 
 from base64 import b32encode
 
 from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q
 from django.utils.crypto import salted_hmac
 
 __all__ = ["demo_password", "ensure_accounts"]
@@ -24,5 +25,6 @@ def ensure_accounts() -> None:
     if not User.objects.filter(username="office").exists():
         clerk = User.objects.create_user("office", password=demo_password(), is_staff=True)
         office, _ = Group.objects.get_or_create(name="Timetable office")
-        office.permissions.set(Permission.objects.filter(content_type__app_label="timetable"))
+        theirs = Q(content_type__app_label="timetable") | Q(codename__in=["view_ban", "delete_ban"])
+        office.permissions.set(Permission.objects.filter(theirs))
         clerk.groups.add(office)

@@ -13,7 +13,7 @@ import pytest
 from tests.demo import Demo
 
 if TYPE_CHECKING:  # a run without these tests needs no playwright
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 FLAGS = [
     "--no-sandbox",
@@ -50,23 +50,30 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def window(chromium: Browser, demo: Demo) -> Iterator[Callable[..., Page]]:
-    """Open a window: `window("phone", "dark")`. What the console complains about fails the test at its end."""
+    """Open a window: `window("phone", "dark")`. What the console complains about fails the test at its end.
+
+    Without `scripts` the browser runs none. A window that is `denied` may be told 429, about which browsers complain.
+    """
     contexts = []
     complaints: list[str] = []
 
-    def open_window(size: str = "laptop", scheme: str = "light") -> Page:
+    def open_window(size: str = "laptop", scheme: str = "light", *, scripts: bool = True, denied: bool = False) -> Page:
         width, height = SIZES[size]
         context = chromium.new_context(
             base_url=demo.url,
             viewport={"width": width, "height": height},
             color_scheme="dark" if scheme == "dark" else "light",
+            java_script_enabled=scripts,
         )
         context.set_default_timeout(20_000)
         contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console", lambda said: complaints.append(f"{said.text} {said.location}") if said.type in LOUD else None
-        )
+
+        def hear(said: ConsoleMessage) -> None:
+            if said.type in LOUD and not (denied and "status of 429" in said.text):
+                complaints.append(f"{said.text} {said.location}")
+
+        page.on("console", hear)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda asked: None if asked.url.startswith(demo.url) else complaints.append(asked.url))
         return page

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import pytest_django
 from django.test import Client
+from rest_framework.settings import api_settings
+from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.views import APIView
 
 from demo_project.timetable.accounts import ensure_accounts
 from demo_project.timetable.loading import load
+from redis_toolkit.testing.throttling import ThrottleClock, throttle_clock
 
 TIMING = re.compile(r'"(\d+) hits, (\d+) misses, (\d+) bypasses";dur=[\d.]+, db;desc="(\d+) queries"')
 
@@ -33,17 +37,30 @@ class Visit:
         return self.response.content.decode()
 
 
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[ThrottleClock]:
+    """The time of the throttles stands still until a test moves it, and nobody has been denied yet."""
+    with throttle_clock() as clock:
+        yield clock
+
+
 @pytest.fixture
 def demo_settings(
     settings: pytest_django.Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The middleware, templates and URLs that the demo's own settings name."""
+    """The middleware, templates, URLs and limits that the demo's own settings name."""
     monkeypatch.setattr("demo_project.environment.VAR", tmp_path_factory.mktemp("var"))
     demo = importlib.import_module("demo_project.settings")
     settings.MIDDLEWARE = demo.MIDDLEWARE
     settings.TEMPLATES = demo.TEMPLATES
     settings.ROOT_URLCONF = demo.ROOT_URLCONF
     settings.STATIC_URL = "/static/"
+    settings.REDIS_TOOLKIT_THROTTLES = demo.REDIS_TOOLKIT_THROTTLES
+    settings.REST_FRAMEWORK = demo.REST_FRAMEWORK
+    # These DRF has read when its classes were made.
+    for name in ("authentication_classes", "renderer_classes", "throttle_classes"):
+        monkeypatch.setattr(APIView, name, getattr(api_settings, f"DEFAULT_{name.upper()}"))
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", api_settings.DEFAULT_THROTTLE_RATES)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The timetable as JSON, to be read by programs: at /api/."""
