@@ -17,7 +17,7 @@ if not now then
 end
 local longer = now < 0 and 60000 or 0
 now = math.abs(now)
-local known = redis.call('MGET', unpack(KEYS))
+local known = #KEYS == 1 and {redis.call('GET', KEYS[1])} or redis.call('MGET', unpack(KEYS))
 local charges = ARGV[2] == '1'
 for at = 1, #KEYS do
   known[at] = math.max(tonumber(known[at] or 0), now)

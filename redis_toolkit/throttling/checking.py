@@ -77,11 +77,10 @@ def _check(asked: Sequence[Asked], *, charges: bool, now: int | None) -> list[De
             if known is not None:
                 # Nothing is to be charged, so the others are not asked.
                 return [known] if len(asked) == 1 else [known if other is each else _unasked(other) for other in asked]
-    found = [None if each.limits.counts else _unasked(each) for each in asked]
-    if remembers and not charges:
-        found = [
-            _remembered(each) if decision is None else decision for each, decision in zip(asked, found, strict=True)
-        ]
+    if len(asked) == 1 and asked[0].limits.is_plain:
+        # Most are, so this is the short way.
+        return [_ask_plain(asked[0], charges, still() if now is None else now)]
+    found = [_found(each, peeks=remembers and not charges) for each in asked]
     now = still() if now is None else now
     groups: dict[str, list[int]] = {}
     for at, each in enumerate(asked):
@@ -153,6 +152,13 @@ def forget() -> None:
     _local.forget()
 
 
+def _found(each: Asked, *, peeks: bool) -> Decision | None:
+    """What needs no asking: nothing is counted, or, of one who ``peeks``, a denial is remembered."""
+    if not each.limits.counts:
+        return _unasked(each)
+    return _remembered(each) if peeks else None
+
+
 def _remembered(each: Asked) -> Decision | None:
     limits = each.limits
     return _denials.find(limits, each.identity, each.cost) if limits.is_remembered or limits.remembers_bans else None
@@ -160,6 +166,23 @@ def _remembered(each: Asked) -> Decision | None:
 
 def _unasked(each: Asked) -> Decision:
     return Decision(allowed=True, name=each.limits.name, source="none")
+
+
+def _ask_plain(each: Asked, charges: bool, now: int | None) -> Decision:  # noqa: FBT001
+    limits = each.limits
+    try:
+        [numbers] = run(link(settings.THROTTLE_ALIAS), [_asking((each,), charges, now)], idempotent=False)
+    except StoreUnavailable as error:
+        found: list[Decision | None] = [None]
+        _without((each,), found, charges=charges)
+        throttle_failed.send_robust(sender=None, error=error, decisions=tuple(found))
+        [decision] = found
+        assert decision is not None  # noqa: S101 - for the type checker
+        return decision
+    decision = limits.read(numbers)
+    if now is None and not decision.allowed:
+        _denials.add(limits, each.identity, each.cost, decision)
+    return decision
 
 
 def _ask(

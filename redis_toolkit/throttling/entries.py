@@ -81,7 +81,7 @@ class Limits:
     def is_plain(self) -> bool:
         """Whether it is GCRA and nothing else, for which there is a script of its own."""
         others = self.punitive or self.ban or self.shadow
-        return self.code == "g" and not others and all(rate.limit for rate in self.rates)
+        return self.code == "g" and not others and bool(self.rates) and all(rate.limit for rate in self.rates)
 
     @cached_property
     def _buckets(self) -> list[tuple[int, int, int]]:

@@ -96,7 +96,8 @@ def _printable(text: str) -> str:
 def identified(parts: tuple[str, ...]) -> tuple[str, str]:
     """:func:`digest` and :func:`label` of an identity. Those that were asked for last are remembered."""
     # (Not the long ones, or who sends them would fill the memory.)
-    return _identified(parts) if sum(map(len, parts)) <= _LONGEST_KNOWN else (digest(parts), label(parts))
+    length = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
+    return _identified(parts) if length <= _LONGEST_KNOWN else (digest(parts), label(parts))
 
 
 @lru_cache(4096)

@@ -128,7 +128,7 @@ class Throttle:
     def _decide(self, identity: tuple[Part, ...], cost: int | None, *, charges: bool) -> Decision:
         asked = self._asked(identity, cost)
         [decision] = check([asked], charges=charges)
-        if charges and not decision.allowed:
+        if charges and not decision.allowed and throttle_denied.receivers:
             self._tell(asked, decision)
         return decision
 
