@@ -34,7 +34,8 @@ __all__ = ["Link", "ScriptMissing", "link", "pack", "pool_of", "reset"]
 _log = logging.getLogger("redis_toolkit.core")
 
 #: How refusals begin that say nothing about where the connection leads: it is kept.
-_KEEPING: Final = ("OOM ", "NOPERM ", "ERR ACL failure in script", "WRONGTYPE ")
+#: (Of a script that may not do something Valkey and Redis 7 say it in words of their own.)
+_KEEPING: Final = ("OOM ", "NOPERM ", "WRONGTYPE ", "ERR ACL failure in script", "ERR The user executing the script")
 #: Seconds in which a refusal of one kind is logged once, and of how many kinds that is remembered.
 _QUIET: Final = 60.0
 _KINDS: Final = 32
