@@ -145,8 +145,7 @@ def name_of(view: Callable[..., Any]) -> str:
     """By which a view is counted: its module and name. Raises Misconfigured where that is not its own."""
     # (What as_view() makes, Django's and DRF's, knows its class; a function of its own it is not.)
     named = getattr(view, "view_class", None) or getattr(view, "cls", None) or view
-    name = getattr(named, "__qualname__", type(view).__name__)
-    home = getattr(named, "__module__", "")
+    home, name = getattr(named, "__module__", ""), getattr(named, "__qualname__", f"<{type(named).__name__}>")
     if "<" in name or home.startswith("django."):
         raise Misconfigured(f"What is throttled here is called {home}.{name}, as others may be: give it a name=.")
     return f"{home}.{name}"

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from redis_toolkit.conf import settings
 from redis_toolkit.throttling.checking import check
 from redis_toolkit.throttling.decisions import Decision
-from redis_toolkit.throttling.doors import cases_of, user_of
+from redis_toolkit.throttling.doors import user_of
 from redis_toolkit.throttling.rules import Rule, declared
 
 __all__ = ["standing"]
@@ -24,4 +24,6 @@ def standing(request: HttpRequest, rules: Iterable[Rule] | None = None) -> list[
     if rules is None:
         rules = [each.rule for each in declared(settings.THROTTLES).values()]
     chosen = [rule for rule in rules if not rule.shadow]
-    return check([case.asked for case in cases_of(request, chosen, user_of(request)).cases], charges=False)
+    user = user_of(request)
+    cases = [case for rule in chosen if (case := rule.case(request, user)) is not None]
+    return check([case.asked for case in cases], charges=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,6 +62,8 @@ def test_d14_names_that_are_not_ones_own_are_refused() -> None:
     """Functions in functions, and Django's dispatch, are called as others are: they want a name."""
     with pytest.raises(Misconfigured, match="give it a name="):
         throttle("1/h")(lambda request: HttpResponse())
+    with pytest.raises(Misconfigured, match="<partial>, as others may be: give it a name="):
+        throttle("1/h")(partial(page))
     with pytest.raises(Misconfigured, match="give it a name="):
         concurrency(1)(lambda request: HttpResponse())
 
