@@ -138,8 +138,12 @@ kinds.l = {
   charge = function(e)
     redis.call('ZREMRANGEBYSCORE', e.key, '-inf', string.format('%.0f', now - e.period))
     redis.call('ZREMRANGEBYSCORE', e.key, '(' .. e.moment, '+inf')
-    for unit = 1, math.min(e.cost, e.limit) do
-      redis.call('ZADD', e.key, e.moment, e.moment .. '-' .. (e.count + unit))
+    local name = e.count
+    for _ = 1, math.min(e.cost, e.limit) do
+      -- (Names of this very moment may be taken: where time stands still, and something was given back.)
+      repeat
+        name = name + 1
+      until redis.call('ZADD', e.key, 'NX', e.moment, e.moment .. '-' .. name) == 1
     end
     redis.call('ZREMRANGEBYRANK', e.key, 0, -e.limit - 1)
     redis.call('PEXPIRE', e.key, string.format('%.0f', math.ceil(e.period / 1000) + longer))
@@ -218,8 +222,12 @@ for _, e in ipairs(entries) do
       if rule_allows[e.rule] == false and not banned[e.rule] then
         e.kind.strike(e)
       end
-    elseif group_allows[e.group] ~= false or (e.punitive and not e.allowed and not banned[e.rule]) then
+    elseif group_allows[e.group] ~= false then
       e.kind.charge(e)
+    elseif e.punitive and not e.allowed and not banned[e.rule] then
+      e.kind.charge(e)
+      -- How long it takes after that.
+      e.kind.read(e)
     end
   end
   local rest, reset = 0, 0

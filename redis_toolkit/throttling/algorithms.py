@@ -5,7 +5,7 @@ are whole microseconds. A *state* is a tuple of whole numbers (of the log: of ti
 
 | name | allows in any period | at once | remembers |
 |---|---|---|---|
-| ``gcra``, ``token_bucket`` | burst + limit | burst | one number |
+| ``gcra``, ``token_bucket`` | burst + limit - 1 | burst | one number |
 | ``fixed_window`` | 2 limits, at the edge of two windows | 2 limits | two numbers |
 | ``sliding_counter`` | less than 2 limits | limit | three numbers |
 | ``sliding_log`` | limit: exact | limit | each unit |
@@ -79,7 +79,7 @@ def check(kind: str, rate: Rate, state: State, now: int, cost: int, share: int) 
     """
     if not rate.limit:
         return Verdict(allowed=False, state=state, remain=0, retry=NEVER, reset=0)
-    found: Verdict = _CHECKS[kind](rate, state or (), now, cost, rate.period * share >> 32)
+    found: Verdict = _CHECKS[kind](rate, state or (), now, cost, int(rate.period * (share / 2**32)))
     return found
 
 

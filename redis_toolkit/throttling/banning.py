@@ -44,13 +44,13 @@ class Banned(NamedTuple):
     seconds: float
 
 
-def begun(limits: Limits, identity: str, told: str, decision: Decision) -> None:
-    """A ban has begun by a check."""
+def begun(limits: Limits, identity: str, told: str, decision: Decision, seconds: float) -> None:
+    """A ban of so many ``seconds`` has begun by a check, which said ``decision``."""
     try:
-        _list(limits, identity, told, decision.retry_after)
+        _list(limits, identity, told, seconds)
     except StoreUnavailable as error:
         throttle_failed.send_robust(sender=None, error=error, decisions=(decision,))
-    _tell(limits, identity, told, decision.retry_after)
+    _tell(limits, identity, told, seconds)
 
 
 def ban(limits: Limits, identity: str, told: str, length: float | timedelta | None) -> None:

@@ -26,7 +26,7 @@ from redis_toolkit.signals import throttle_checked, throttle_failed
 from redis_toolkit.throttling import banning
 from redis_toolkit.throttling.decisions import Decision
 from redis_toolkit.throttling.denials import Denials
-from redis_toolkit.throttling.entries import BEGUN, PER_ENTRY, Limits
+from redis_toolkit.throttling.entries import BEGUN, MICRO, PER_ENTRY, Limits
 from redis_toolkit.throttling.local import Local
 
 __all__ = ["OUTAGES", "Asked", "check", "drop", "drop_all", "forget", "lift", "refund", "still"]
@@ -195,7 +195,7 @@ def _ask(
 ) -> None:
     calls = [_asking([asked[at] for at in places], charges, now) for places in groups.values()]
     answers: list[Any] = run(link(settings.THROTTLE_ALIAS), calls, idempotent=False)
-    banned: list[tuple[Asked, Decision]] = []
+    banned: list[tuple[Asked, Decision, float]] = []
     for places, numbers in zip(groups.values(), answers, strict=True):
         start = 0
         for at in places:
@@ -208,13 +208,13 @@ def _ask(
                 continue
             begins = limits.ban is not None and numbers[end - PER_ENTRY] == BEGUN
             if begins and not limits.shadow:
-                banned.append((each, decision))
+                banned.append((each, decision, numbers[end - PER_ENTRY + 2] / MICRO))
             # (Where several identities are asked, what one of them lacks may be given back at once.)
             remembers = limits.is_remembered or (limits.remembers_bans and decision.banned and not begins)
             if remembers and now is None and len(groups) == 1:
                 _denials.add(limits, each.identity, each.cost, decision)
-    for each, decision in banned:
-        banning.begun(each.limits, each.identity, each.told, decision)
+    for each, decision, seconds in banned:
+        banning.begun(each.limits, each.identity, each.told, decision, seconds)
     if charges and len(groups) > 1:
         _give_back(asked, groups, found, now)
 

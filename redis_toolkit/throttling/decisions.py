@@ -101,9 +101,12 @@ def decide(
     ``denied``: by which of its ``quotas``. ``banned_for``: seconds, None: not banned.
     """
     if banned_for is not None:
+        # Who waits until the ban is over may still have to wait for a rate.
+        wait = max(banned_for, *(quota.retry_after for quota in quotas)) if quotas else banned_for
         return Decision(
-            allowed=False, limit=quotas[0].rate.limit if quotas else None, remaining=0, retry_after=banned_for,
-            reset_after=banned_for, name=name, source=source, banned=True, shadow=shadow, quotas=quotas,
+            allowed=False, limit=quotas[0].rate.limit if quotas else None, remaining=0, retry_after=wait,
+            reset_after=max(banned_for, *(quota.reset_after for quota in quotas)) if quotas else banned_for, name=name,
+            source=source, banned=True, shadow=shadow, quotas=quotas,
         )  # fmt: skip
     if not quotas:
         return Decision(allowed=True, name=name, source=source, shadow=shadow)

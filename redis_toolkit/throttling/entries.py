@@ -15,11 +15,12 @@ from redis_toolkit.throttling.bans import Ban
 from redis_toolkit.throttling.decisions import Decision, Quota, decide
 from redis_toolkit.throttling.rates import Rate
 
-__all__ = ["BEGUN", "PER_ENTRY", "Limits"]
+__all__ = ["BEGUN", "MICRO", "PER_ENTRY", "Limits"]
 
 #: Numbers that the script answers for each entry.
 PER_ENTRY: Final = 4
-_MICRO: Final = 1_000_000
+#: Of a second.
+MICRO: Final = 1_000_000
 #: What it answers of a ban that begins.
 BEGUN: Final = 2
 
@@ -88,8 +89,7 @@ class Limits:
         """Of each rate, in microseconds: the gap between two units, the whole bucket, the largest it may have been."""
         gaps = [-(-rate.period // rate.limit) for rate in self.rates]
         return [
-            (gap, gap * rate.most_at_once, gap * rate.limit + _MICRO)
-            for gap, rate in zip(gaps, self.rates, strict=True)
+            (gap, gap * rate.most_at_once, gap * rate.limit + MICRO) for gap, rate in zip(gaps, self.rates, strict=True)
         ]
 
     def plain_arguments(self, cost: int) -> list[int]:
@@ -117,13 +117,13 @@ class Limits:
         start = 0
         for rate in self.rates:
             allowed, remain, retry, reset = answers[start : start + PER_ENTRY]
-            quotas.append(Quota(rate, remain, inf if retry == NEVER else retry / _MICRO, reset / _MICRO))
+            quotas.append(Quota(rate, remain, inf if retry == NEVER else retry / MICRO, reset / MICRO))
             denied.append(not allowed)
             start += PER_ENTRY
         banned_for = None
         if self.ban is not None:
             state, _, retry, _ = answers[-PER_ENTRY:]
-            banned_for = None if state == 1 else retry / _MICRO
+            banned_for = None if state == 1 else retry / MICRO
         return decide(self.name, tuple(quotas), tuple(denied), banned_for=banned_for, source=source, shadow=self.shadow)
 
 

@@ -56,6 +56,8 @@ class Rate:
     def __post_init__(self) -> None:
         _whole("limit", self.limit, 0, MOST)
         _whole("period in microseconds", self.period, 1000, LONGEST * _SECOND)
+        if self.period % 1000:
+            raise ValueError(f"The period of a rate is whole milliseconds, not {self.period} microseconds.")
         if self.burst is not None:
             _whole("burst", self.burst, 1, max(1, self.limit))
 

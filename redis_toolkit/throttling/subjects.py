@@ -18,7 +18,7 @@ from redis_toolkit.throttling.identities import CALLED, written
 __all__ = ["Given", "Key", "normal"]
 
 #: Characters of a value that is normalised; of a longer one the digest is counted.
-_LONGEST: Final = 1024
+_LONGEST: Final = 256
 #: Bytes of a JSON body that are read for a field.
 _LARGEST: Final = 256 * 1024
 

@@ -170,7 +170,7 @@ def test_punitive_hits_count_though_they_are_denied() -> None:
 def test_bans_double_and_are_forgotten(heard: list[dict[str, Any]]) -> None:
     """Three denials: an hour. Three more after it: two. A day after that: an hour again."""
     ban = Ban(strikes=3, within=timedelta(hours=12), length=3600, longest=7200, memory=86_400)
-    limit = Throttle("log-in", "1/d", ban=ban)
+    limit = Throttle("log-in", "1/6m", ban=ban)
     start = 1_700_000_000_000_000
     hour = 3_600_000_000
 
@@ -179,13 +179,14 @@ def test_bans_double_and_are_forgotten(heard: list[dict[str, Any]]) -> None:
         return checking.check([asked], now=start + round(hours * hour))[0]
 
     assert hit(0).allowed
-    first = [hit(0), hit(0.1), hit(0.2)]
+    first = [hit(0.01), hit(0.02), hit(0.03)]
     assert [each.banned for each in first] == [False, False, True]
     assert first[2].retry_after == 3600
-    assert (hit(1).banned, round(hit(1).retry_after)) == (True, 720)
-    again = [hit(1.3), hit(1.4), hit(1.5)]
+    assert (hit(0.83).banned, round(hit(0.83).retry_after)) == (True, 720)
+    assert hit(1.1).allowed
+    again = [hit(1.11), hit(1.12), hit(1.13)]
     assert [(each.banned, each.retry_after) for each in again[2:]] == [(True, 7200)]
-    # 24 hours of memory from its end at 3.5; the limit of a day is used up anew at 28.
+    # 24 hours of memory from its end at 3.13.
     assert hit(28).allowed
     assert [hit(28).banned, hit(28).banned, hit(28).retry_after] == [False, False, 3600]
     # Longer ago than the memory: the first ban again.
