@@ -15,8 +15,9 @@ from django.urls import path
 
 from redis_toolkit.core.clock import travel
 from redis_toolkit.exceptions import Misconfigured
-from redis_toolkit.throttling import Concurrency, concurrency
+from redis_toolkit.throttling import Concurrency, Lease, concurrency, places
 from redis_toolkit.throttling.heartbeats import heartbeats
+from redis_toolkit.throttling.subjects import Key
 from tests.integration.throttling.moments import later
 
 # (A response that is closed ends a request, for Django, and it looks at its connections.)
@@ -139,28 +140,46 @@ class Failing:
         raise LookupError
 
 
-def test_who_goes_while_a_place_is_taken(redis_client: Any) -> None:
-    """A client that is gone before its thread has taken the place holds none."""
+class Held(Concurrency):
+    """One whose first place is taken when the word is given."""
 
-    @concurrency(1, key="global", name="cancelled")
+    def __init__(self) -> None:
+        super().__init__("cancelled", 1)
+        self.begun, self.word, self.taken = threading.Event(), threading.Event(), threading.Event()
+
+    def take(self, *identity: str | int) -> Lease:
+        self.begun.set()
+        self.word.wait()
+        lease = super().take(*identity)
+        self.taken.set()
+        return lease
+
+
+def test_who_goes_while_a_place_is_taken(redis_client: Any) -> None:
+    """1. a thread takes a place for a client  2. the client goes  3. it is taken, for nobody: so it is given back."""
+
     async def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse("done")
 
-    async def come_and_go() -> int:
-        for _ in range(5):
-            task = asyncio.create_task(view(amake.get("/")))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        # What is given back is given back by threads.
-        while redis_client.keys("*") or [each for each in threading.enumerate() if "give_back" in each.name]:
-            await asyncio.to_thread(redis_client.ping)
-        last = await view(amake.get("/"))
-        return last.status_code
+    async def come_and_go(limit: Held) -> int:
+        guarded = places._awaited(view, limit, Key("global"))
+        task = asyncio.create_task(guarded(amake.get("/")))
+        await asyncio.to_thread(limit.begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        limit.word.set()
+        await asyncio.to_thread(limit.taken.wait)
+        # What was being taken is given back by a thread.
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))  # type: ignore[arg-type]
+        for thread in threading.enumerate():
+            if "give_back" in thread.name:
+                await asyncio.to_thread(thread.join)
+        assert redis_client.keys("*") == []
+        answer: HttpResponse = await guarded(amake.get("/"))
+        return answer.status_code
 
-    assert asyncio.run(come_and_go()) == 200
+    assert asyncio.run(come_and_go(Held())) == 200
 
 
 def test_a_place_is_kept_while_the_work_goes_on(redis_client: Any) -> None:
