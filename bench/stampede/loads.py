@@ -79,7 +79,9 @@ class Loads:
         """The doomed load, if it has begun."""
         row = self._connection.execute(
             "SELECT application_name, pid, extract(epoch FROM clock_timestamp() - query_start) FROM pg_stat_activity"
-            " JOIN pg_locks USING (pid) WHERE datname = current_database() AND locktype = 'advisory' AND objid = %s",
+            " JOIN pg_locks USING (pid) WHERE datname = current_database() AND locktype = 'advisory' AND objid = %s"
+            # The locks are read after the activity: of who took one in between it is not told yet what he does.
+            " AND query_start IS NOT NULL",
             [_MARK],
         ).fetchone()
         return None if row is None else Doomed(row[0], row[1], float(row[2]))
