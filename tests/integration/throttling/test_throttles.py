@@ -54,6 +54,18 @@ def test_a_denial_writes_nothing(algorithm: str, redis_client: redis.Redis) -> N
     assert redis_client.dump(key) == before
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_look_says_what_a_hit_would_say(algorithm: str, redis_client: redis.Redis) -> None:
+    """A denial is remembered and what was counted deleted behind our back: a look knows what a hit will be told."""
+    limit = Throttle("mails", "1/h", algorithm=algorithm)
+    limit.hit("ada")
+    assert not limit.hit("ada")
+    redis_client.flushall()
+    assert [limit.peek("ada").allowed, limit.hit("ada").allowed] == [False, False]
+    with travel(2):
+        assert [limit.peek("ada").allowed, limit.hit("ada").allowed] == [True, True]
+
+
 def test_one_round_trip_and_none_for_who_was_denied() -> None:
     """The script is loaded by the first; a denial is remembered until it is over, for two seconds at most."""
     limit = Throttle("mails", "1/h")
