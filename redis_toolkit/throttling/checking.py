@@ -71,6 +71,7 @@ def _check(asked: Sequence[Asked], *, charges: bool, now: int | None) -> list[De
     if not settings.THROTTLE:
         return [_unasked(each) for each in asked]
     remembers = now is None and frozen() is None
+    # (Who looks at several wants to see them all: below.)
     if remembers and (charges or len(asked) == 1):
         for each in asked:
             known = _remembered(each)
