@@ -226,8 +226,11 @@ for _, e in ipairs(entries) do
       e.kind.charge(e)
     elseif e.punitive and not e.allowed and not banned[e.rule] then
       e.kind.charge(e)
-      -- How long it takes after that.
+      -- How long it takes after that. (Denied it was, even if what is kept is less than before: of a lowered limit.)
       e.kind.read(e)
+      if e.allowed then
+        e.allowed, e.retry = false, 0
+      end
     end
   end
   local rest, reset = 0, 0

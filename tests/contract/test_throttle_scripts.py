@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redis_toolkit.throttling import Ban, Rate
@@ -122,6 +122,10 @@ PASSES = st.one_of(
 #: What is done, how much is asked of each rule, and a limit that is another from now on.
 DEEDS = st.sampled_from(["hit"] * 6 + ["look", "refund", "refund", "change"])
 STEPS = st.lists(st.tuples(PASSES, DEEDS, st.lists(st.integers(0, 6), min_size=3, max_size=3)), max_size=20)
+
+
+#: Two units, a limit of one, and a look that costs nothing: it is denied, and charged what it does not cost.
+LOWERED = [(0, "hit", [2, 0, 0]), (0, "change", [1, 0, 0]), (0, "hit", [0, 0, 0])]
 
 
 def _live(scripts: Server, entries: list[Entry], share: int, steps: list[Any]) -> list[str]:
@@ -266,6 +270,7 @@ def test_rules_are_what_is_documented(scripts: Server) -> None:
 
     @settings(max_examples=10 * settings().max_examples)
     @given(rules(), SHARES, STEPS)
+    @example([Entry("l", rate=Rate(5, SECOND), punitive=True)], 0, LOWERED)
     def compared(entries: list[Entry], share: int, steps: list[Any]) -> None:
         seen.update(_live(scripts, entries, share, steps))
 
