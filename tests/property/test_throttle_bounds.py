@@ -93,7 +93,7 @@ def test_a_refund_lets_in_no_more_than_it_gives_back(kind: str) -> None:
         twin, entry, had, back = Twin(), Entry(kind, rate=rate), [], []
         now, wait = START, 0
         for move, units in zip(plan, refunds, strict=False):
-            now += {AS_TOLD: wait, TOO_SOON: max(0, wait - 1)}.get(move.passes, move.passes)
+            now += {AS_TOLD: max(0, wait), TOO_SOON: max(0, wait - 1)}.get(move.passes, move.passes)
             if twin.refund(now, share, [replace(entry, cost=units)]):
                 back.append(Had(now, units))
             _, left, _, _ = twin.check(now, share, [replace(entry, cost=0)], charges=False)

@@ -64,7 +64,8 @@ def attack(ask: Ask, rate: Rate, share: int, plan: list[Move], start: int) -> li
             edge = now - (now - offset) % rate.period + (1 + windows) * rate.period
             now = max(now, edge + after)
         else:
-            now += {AS_TOLD: wait, TOO_SOON: max(0, wait - 1)}.get(move.passes, move.passes)
+            # (Who asks for more than is ever allowed is told -1.)
+            now += {AS_TOLD: max(0, wait), TOO_SOON: max(0, wait - 1)}.get(move.passes, move.passes)
         _, left, _ = ask(now, 0, False)
         much = left if move.asks == ALL else move.asks
         if much:
