@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import quote
+from weakref import ReferenceType, ref
 
 import psycopg
 import pytest
@@ -75,6 +77,29 @@ def empty_redis(request: pytest.FixtureRequest) -> None:
         shared_redis.flushall()
     else:
         shared_redis.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def no_files_open_elsewhere() -> Iterator[None]:
+    """After a test no other thread has SQLite's file open: it might hinder who wants it alone.
+
+    Those in which coroutines ask the database live on, or their connections do, till the garbage is collected.
+    """
+    from django.db.backends.signals import connection_created
+
+    opened: list[ReferenceType[Any]] = []
+
+    def note(connection: Any, **_: object) -> None:
+        if connection.vendor == "sqlite" and current_thread() is not main_thread():
+            opened.append(ref(connection))
+
+    connection_created.connect(note)
+    yield
+    connection_created.disconnect(note)
+    for connection in [found for found in (each() for each in opened) if found is not None]:
+        connection.inc_thread_sharing()
+        connection.close()
+        connection.dec_thread_sharing()
 
 
 @pytest.fixture
