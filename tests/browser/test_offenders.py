@@ -56,7 +56,8 @@ def test_who_guesses_is_banned_and_let_in_again(
     expect(desk.get_by_role("region", name="Denied most in this hour and the last")).to_contain_text("log-in")
     for size, width in (("phone", 390), ("laptop", 1366)):
         desk.set_viewport_size({"width": width, "height": 844})
-        assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
+        # (It may not have been laid out anew yet.)
+        desk.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
         desk.screenshot(path=pictures / f"offenders-{size}.png", full_page=True)
     bans.get_by_role("button", name="Unban").click()
     expect(desk.get_by_text("banned no more")).to_be_visible()
