@@ -23,12 +23,12 @@ from rest_framework import throttling
 from rest_framework.settings import api_settings
 
 from redis_toolkit.conf import settings
+from redis_toolkit.core.clients import client_address
+from redis_toolkit.core.networks import packed
 from redis_toolkit.signals import throttle_denied
 from redis_toolkit.throttling import Ban, Decision, Throttle
 from redis_toolkit.throttling.checking import Asked, check
-from redis_toolkit.throttling.clients import client_address
 from redis_toolkit.throttling.identities import identified
-from redis_toolkit.throttling.networks import packed
 
 __all__ = ["AnonRateThrottle", "BaseThrottle", "ScopedRateThrottle", "SimpleRateThrottle", "UserRateThrottle"]
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import hiredis
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
@@ -26,10 +25,10 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.breaker import Breaker
 from redis_toolkit.core.clock import monotonic
 from redis_toolkit.core.lanes import Lane, Tally, pack
-from redis_toolkit.exceptions import BreakerOpen, Misconfigured, OutcomeUnknown, StoreUnavailable
+from redis_toolkit.core.pools import pool_of
+from redis_toolkit.exceptions import BreakerOpen, OutcomeUnknown, StoreUnavailable
 
-__all__ = ["Link", "ScriptMissing", "link", "pack", "pool_of", "reset"]
-
+__all__ = ["Link", "ScriptMissing", "link", "pack", "reset"]
 
 _log = logging.getLogger("redis_toolkit.core")
 
@@ -160,11 +159,18 @@ class Link:
             lane.close()
 
     def _refuse(self, answers: list[Any]) -> None:
+        error, keeps = self.refusal(answers)
+        if not keeps:
+            self._drop()
+        raise error
+
+    def refusal(self, answers: list[Any]) -> tuple[StoreUnavailable, bool]:
+        """What to raise for answers of which some are errors, and whether the connection they came by is kept."""
         errors = {at: answer for at, answer in enumerate(answers) if isinstance(answer, hiredis.ReplyError)}
         error = next((each for each in errors.values() if not str(each).startswith("NOSCRIPT")), None)
         if error is None:
             self.breaker.succeeded()
-            raise ScriptMissing(answers, list(errors)) from next(iter(errors.values()))
+            return ScriptMissing(answers, list(errors)), True
         kind = str(error).partition(" ")[0]
         if kind == "LOADING":
             # It takes nothing till it has read its file, and says so to PING too: away, for the breaker and its probe.
@@ -172,10 +178,10 @@ class Link:
         else:
             self.breaker.succeeded()
             self._warn(kind, error)
-        if not str(error).startswith(_KEEPING):
-            # A replica that was a primary: the connection may lead to the wrong place, and is not kept.
-            self._drop()
-        raise StoreUnavailable(f"Redis ({self.alias!r} in CACHES) refused a command: {error}") from error
+        refused = StoreUnavailable(f"Redis ({self.alias!r} in CACHES) refused a command: {error}")
+        refused.__cause__ = error
+        # A replica that was a primary: the connection may lead to the wrong place, and is not kept.
+        return refused, str(error).startswith(_KEEPING)
 
     def _warn(self, kind: str, error: Exception) -> None:
         """Log a refusal, of each kind one a minute: there may be thousands a second, and nothing else tells of them."""
@@ -233,27 +239,6 @@ class Link:
     def close(self) -> None:
         """Close this thread's connection; the next command opens another."""
         self._drop()
-
-
-def pool_of(alias: str) -> Any:
-    """The connection pool of django-redis for ``alias``; it connects to nothing. Raises Misconfigured."""
-    from django.core.cache import InvalidCacheBackendError  # noqa: PLC0415 - needs configured settings
-    from django_redis import get_redis_connection  # noqa: PLC0415
-
-    try:
-        return get_redis_connection(alias, write=True).connection_pool
-    except (InvalidCacheBackendError, NotImplementedError) as error:
-        message = (
-            f"CACHES[{alias!r}] is not a django-redis cache. Set its BACKEND to 'django_redis.cache.RedisCache', or"
-            " name another alias in REDIS_TOOLKIT_ALIAS."
-        )
-        raise Misconfigured(message) from error
-    except (ImportError, ImproperlyConfigured) as error:
-        raise Misconfigured(f"CACHES[{alias!r}] cannot be used: {error}") from error
-    except ValueError:
-        # Not chained: the parser quotes what it takes for the port, which may be part of a password.
-        message = f"LOCATION of CACHES[{alias!r}] is no address: redis://host:6379/0. Percent-encode its password."
-        raise Misconfigured(message) from None
 
 
 _links: dict[str, Link] = {}

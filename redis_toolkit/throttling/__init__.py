@@ -12,9 +12,9 @@ if not mails.hit(user.pk): ...
 
 from __future__ import annotations
 
+from redis_toolkit.core.clients import client_address
 from redis_toolkit.exceptions import Throttled
 from redis_toolkit.throttling.bans import Ban
-from redis_toolkit.throttling.clients import client_address
 from redis_toolkit.throttling.decisions import Decision, Quota
 from redis_toolkit.throttling.decorators import ThrottleMixin, throttle
 from redis_toolkit.throttling.exemptions import exempt

@@ -11,11 +11,11 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import LazyObject, empty
 
+from redis_toolkit.core.clients import client_address
 from redis_toolkit.exceptions import Misconfigured, StoreUnavailable
 from redis_toolkit.signals import throttle_denied
 from redis_toolkit.throttling.answers import inform, refusal
 from redis_toolkit.throttling.checking import Asked, check, refund
-from redis_toolkit.throttling.clients import client_address
 from redis_toolkit.throttling.decisions import Decision
 from redis_toolkit.throttling.identities import identified
 from redis_toolkit.throttling.rules import Case, Rule

@@ -18,8 +18,8 @@ from typing import Any, Final
 from django.core.signals import setting_changed
 from django.utils.crypto import salted_hmac
 
+from redis_toolkit.core.networks import packed
 from redis_toolkit.exceptions import Misconfigured
-from redis_toolkit.throttling.networks import packed
 
 __all__ = ["CALLED", "Part", "digest", "fresh_id", "identified", "is_digest", "label", "texts", "written"]
 

@@ -9,9 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from redis_toolkit.conf import Settings, settings
-from redis_toolkit.core.connections import link, pack, pool_of
+from redis_toolkit.core.addresses import Proxies
+from redis_toolkit.core.aliases import told_by, why_unusable
 from redis_toolkit.exceptions import Misconfigured, StoreUnavailable
-from redis_toolkit.throttling.addresses import Proxies
 from redis_toolkit.throttling.rules import declared
 
 __all__ = ["of_servers", "of_settings"]
@@ -49,17 +49,8 @@ def _alias() -> Iterator[checks.CheckMessage]:
     if alias is None or not Settings.THROTTLE_ALIAS.valid(alias):
         return
     hint = "Add it with BACKEND 'django_redis.cache.RedisCache', or name another in REDIS_TOOLKIT_THROTTLE_ALIAS."
-    cache = Settings.caches().get(alias)
-    reason = ""
-    if cache is None or "django_redis" not in str(cache.get("BACKEND", "")):
-        reason = "which is not in CACHES" if cache is None else "which is not a django-redis cache"
-    else:
-        try:
-            pool_of(alias)
-        except Misconfigured as error:
-            reason = f"which cannot be used: {error}"
-    if reason:
-        message = f"REDIS_TOOLKIT_THROTTLE_ALIAS is {alias!r}, {reason.rstrip('.')}."
+    if reason := why_unusable(alias):
+        message = f"REDIS_TOOLKIT_THROTTLE_ALIAS is {alias!r}, {reason}."
         yield checks.Error(message, hint=hint, id="redis_toolkit.E072")
 
 
@@ -95,7 +86,7 @@ def _proxies() -> Iterator[checks.CheckMessage]:
     if settings.THROTTLES and not settings.TRUSTED_PROXIES and settings.is_behind_proxy():
         yield checks.Warning(
             "Django is told to believe a proxy's headers, and REDIS_TOOLKIT_TRUSTED_PROXIES names none: all clients"
-            " have the proxy's address, and are throttled as one.",
+            " have the proxy's address, and are counted as one.",
             hint="Name the addresses of your proxies in it.",
             id="redis_toolkit.W071",
         )
@@ -106,10 +97,10 @@ def of_servers() -> Iterator[checks.CheckMessage]:
     if not settings.THROTTLES:
         return
     try:
-        memory = link(settings.THROTTLE_ALIAS).ask(pack(("INFO", "memory")))
+        policy = told_by(settings.THROTTLE_ALIAS or settings.ALIAS, "memory").get("maxmemory_policy", "")
     except (Misconfigured, StoreUnavailable):
         return
-    if b"maxmemory_policy:allkeys" in memory:
+    if policy.startswith("allkeys"):
         yield checks.Warning(
             "The server of the throttles may evict what was counted (maxmemory-policy allkeys-…), which is what a flood"
             " of new clients makes it do.",

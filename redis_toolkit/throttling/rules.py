@@ -11,14 +11,14 @@ from typing import Any, Final, NamedTuple
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
+from redis_toolkit.core.clients import client_of
+from redis_toolkit.core.networks import Networks
 from redis_toolkit.exceptions import Misconfigured
 from redis_toolkit.throttling import subjects
 from redis_toolkit.throttling.bans import Ban
 from redis_toolkit.throttling.checking import OUTAGES, Asked
-from redis_toolkit.throttling.clients import client_of
 from redis_toolkit.throttling.entries import Limits
 from redis_toolkit.throttling.identities import identified
-from redis_toolkit.throttling.networks import Networks
 from redis_toolkit.throttling.rates import Given, rates
 from redis_toolkit.throttling.subjects import Key
 from redis_toolkit.throttling.throttles import units

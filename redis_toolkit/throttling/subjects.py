@@ -11,8 +11,8 @@ from typing import Any, Final
 from django.http import HttpRequest, RawPostDataException, UnreadablePostError
 from django.utils.module_loading import import_string
 
+from redis_toolkit.core.clients import client_address, counted_address
 from redis_toolkit.exceptions import Misconfigured
-from redis_toolkit.throttling.clients import client_address, counted_address
 from redis_toolkit.throttling.identities import CALLED, written
 
 __all__ = ["Given", "Key", "normal"]

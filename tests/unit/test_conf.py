@@ -127,14 +127,14 @@ def test_each_says_what_it_is():
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_rule_accepts_what_is_right(name):
     """Each value of the right kind passes."""
-    rule = vars(Settings)[name].valid
+    rule = getattr(Settings, name).valid
     assert [value for value in RULES[name][0] if rule(value) is not True] == []
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_a_rule_refuses_what_is_wrong(name):
     """Numbers that are no numbers, infinite lives, flags for numbers, and texts for anything do not pass."""
-    rule = vars(Settings)[name].valid
+    rule = getattr(Settings, name).valid
     assert [value for value in RULES[name][1] if rule(value) is not False] == []
 
 

@@ -9,7 +9,7 @@ from django.core import checks
 from redis_toolkit.cache.behind import ledger
 from redis_toolkit.cache.behind.counters import declared
 from redis_toolkit.cache.databases import each_once
-from redis_toolkit.core.connections import Link, pack
+from redis_toolkit.core.aliases import told_by
 from redis_toolkit.exceptions import RedisToolkitError
 
 __all__ = ["of_databases", "of_declarations", "of_servers"]
@@ -25,24 +25,23 @@ def of_declarations() -> Iterator[checks.CheckMessage]:
 
 def of_servers() -> Iterator[checks.CheckMessage]:
     """Servers that may lose what is gathered. One that does not answer is passed over."""
-    links = {counter.link.alias: counter.link for counter in declared() if counter.problem() is None}
-    for alias, link in links.items():
+    for alias in dict.fromkeys(counter.link.alias for counter in declared() if counter.problem() is None):
         try:
-            yield from _of_server(alias, link)
+            yield from _of_server(alias)
         except RedisToolkitError:
             continue
 
 
-def _of_server(alias: str, link: Link) -> Iterator[checks.CheckMessage]:
-    memory, persistence = link.ask_many(pack(("INFO", "memory")) + pack(("INFO", "persistence")), 2)
-    if b"maxmemory_policy:allkeys" in memory:
+def _of_server(alias: str) -> Iterator[checks.CheckMessage]:
+    told = told_by(alias, "memory", "persistence")
+    if told.get("maxmemory_policy", "").startswith("allkeys"):
         yield checks.Warning(
             f"The server {alias!r} gathers for WriteBehind, and may evict what was not flushed yet (allkeys-…).",
             hint="Give WriteBehind(alias=…) a server of its own with maxmemory-policy noeviction, or a volatile one:"
             " what is gathered never expires.",
             id="redis_toolkit.W030",
         )
-    if b"aof_enabled:0" in persistence:
+    if told.get("aof_enabled") == "0":
         yield checks.Warning(
             f"The server {alias!r} gathers for WriteBehind, and keeps no append-only file.",
             hint="Set appendonly yes: without it a restart loses what was not flushed yet.",

@@ -11,11 +11,11 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from redis_toolkit.conf import Settings, settings
+from redis_toolkit.core.clients import client_address, client_of
 from redis_toolkit.exceptions import Misconfigured, StoreUnavailable
 from redis_toolkit.stats import offenders
 from redis_toolkit.throttling import banning
 from redis_toolkit.throttling.checking import check, drop_all, lift
-from redis_toolkit.throttling.clients import client_address, client_of
 from redis_toolkit.throttling.decisions import Decision
 from redis_toolkit.throttling.exemptions import is_exempt
 from redis_toolkit.throttling.identities import identified, is_digest

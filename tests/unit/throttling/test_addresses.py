@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_toolkit.throttling.addresses import Proxies
-from redis_toolkit.throttling.networks import Networks, group, packed, written
+from redis_toolkit.core.addresses import Proxies
+from redis_toolkit.core.networks import Networks, group, packed, written
 
 WRITTEN = {
     "1.2.3.4": "1.2.3.4",

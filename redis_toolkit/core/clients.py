@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest
 
 from redis_toolkit.conf import settings
-from redis_toolkit.throttling.addresses import Client, Proxies
-from redis_toolkit.throttling.networks import group, packed, written
+from redis_toolkit.core.addresses import Client, Proxies
+from redis_toolkit.core.networks import group, packed, written
 
 __all__ = ["UNKNOWN", "client_address", "client_of", "counted_address"]
 

@@ -1,31 +1,24 @@
-"""System checks of the settings. Every check has a stable id, a hint, a test and a line in the docs."""
+"""Settings: unknown names, values that cannot be, and settings that do not go together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
-from importlib import import_module
 from typing import Any, Final
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's name
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, router
+from django.db import router
 from django.utils.module_loading import import_string
 
-from redis_toolkit.cache import memos, outbox
-from redis_toolkit.cache.behind import problems
-from redis_toolkit.cache.declarations import why_never_cached
 from redis_toolkit.cache.tables import models_named
 from redis_toolkit.conf import PREFIX, Settings, settings
-from redis_toolkit.core.connections import link, pack, pool_of
-from redis_toolkit.exceptions import Misconfigured, RedisToolkitError
+from redis_toolkit.core.pools import pool_of
+from redis_toolkit.exceptions import Misconfigured
 from redis_toolkit.throttling import problems as throttles
 
-__all__ = ["check_databases", "check_models", "check_server", "check_settings"]
+__all__ = ["check_settings", "invalid", "misnamed"]
 
-#: The table of a database on which anything was ever migrated.
-_MIGRATIONS: Final = "django_migrations"
 #: Seconds. A transaction of a web request may well take this long.
 SHORTEST_MARK: Final = 5
 
@@ -34,64 +27,13 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
     """Unknown names, values that cannot be, and settings that do not go together."""
     return [
         *_unknown(),
-        *_invalid(),
+        *invalid(),
         *_alias(),
-        *_names(),
+        *misnamed(),
         *_lives(),
         *_sqlite(),
         *_replicas(),
         *throttles.of_settings(),
-    ]
-
-
-def check_models(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """Managers and functions that are asked for cached answers and can give none."""
-    if _invalid() or _names():
-        # First these have to be right: what is cached, and of which tenant, cannot be told with them.
-        return []
-    return [*_managers(app_configs), *_functions(), *_warm(), *_refresher(), *problems.of_declarations()]
-
-
-def check_databases(
-    app_configs: Sequence[AppConfig] | None,  # noqa: ARG001 - Django's signature
-    databases: Sequence[str] | None = None,
-    **_: Any,
-) -> list[CheckMessage]:
-    """Databases without the toolkit's tables. Run by ``check --database``, as all that looks into databases."""
-    # (`migrate` asks this, too, ahead of its first run.)
-    migrated = [
-        alias for alias in databases or () if _MIGRATIONS in connections[alias].introspection.table_names()
-    ]  # fmt: skip
-    found: list[CheckMessage] = [
-        Warning(
-            f"The database {alias!r} has no outbox.",
-            hint=f"Run manage.py migrate redis_toolkit --database={alias}. Without it, what was written while Redis was"
-            " away is known to the writing process alone.",
-            id="redis_toolkit.W003",
-        )
-        for alias in migrated
-        if not outbox.is_there(connections[alias])
-    ]
-    return [*found, *problems.of_databases(migrated)]
-
-
-def check_server(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
-    """What servers evict, and whether they keep it. Run by ``check --deploy``, for it asks them."""
-    try:
-        info = link().ask(pack(("INFO", "memory"))).decode()
-    except RedisToolkitError as error:
-        return [Warning(f"Redis does not answer: {error}", hint="Is LOCATION right?", id="redis_toolkit.W006")]
-    if "maxmemory_policy:volatile-ttl" not in info:
-        return [*problems.of_servers(), *throttles.of_servers()]
-    return [
-        *problems.of_servers(),
-        *throttles.of_servers(),
-        Warning(
-            "The server evicts what expires first (volatile-ttl), and marks expire before anything else.",
-            hint="Set maxmemory-policy to allkeys-lru or allkeys-lfu: a lost mark is one of the two faults that"
-            " together make old answers possible.",
-            id="redis_toolkit.W007",
-        ),
     ]
 
 
@@ -107,7 +49,8 @@ def _unknown() -> list[CheckMessage]:
     return found
 
 
-def _invalid() -> list[CheckMessage]:
+def invalid() -> list[CheckMessage]:
+    """Settings of which each by itself cannot be what it is."""
     return [
         Error(
             f"{setting.name} is {getattr(settings, setting.attribute)!r}.",
@@ -133,7 +76,8 @@ def _alias() -> list[CheckMessage]:
     return []
 
 
-def _names() -> list[CheckMessage]:
+def misnamed() -> list[CheckMessage]:
+    """Settings that name a model, or whose the rows are, and name nothing."""
     found: list[CheckMessage] = []
     if Settings.WATCH.valid(settings.WATCH):
         every = [model._meta.label for model in apps.get_models()]
@@ -151,64 +95,6 @@ def _names() -> list[CheckMessage]:
             hint = "It is the dotted path of a callable that takes a database alias."
             found.append(Error(message, hint=hint, id="redis_toolkit.E006"))
     return found
-
-
-def _warm() -> list[CheckMessage]:
-    found: list[CheckMessage] = []
-    for name in settings.WARM if Settings.WARM.valid(settings.WARM) else ():
-        try:
-            reason = "" if callable(import_string(name)) else "it is no callable"
-        except ImportError as error:
-            reason = str(error)
-        if reason:
-            message = f"REDIS_TOOLKIT_WARM names {name!r}, which cannot be called: {reason}"
-            hint = "It is the dotted path of a callable without arguments that returns or yields cached querysets."
-            found.append(Error(message, hint=hint, id="redis_toolkit.E060"))
-    return found
-
-
-def _refresher() -> list[CheckMessage]:
-    reason = ""
-    if settings.REFRESHER is not None and Settings.REFRESHER.valid(settings.REFRESHER):
-        try:
-            reason = "" if callable(import_string(settings.REFRESHER)) else "it is no callable"
-        except (ImportError, ImproperlyConfigured, ValueError) as error:
-            reason = str(error)
-    if not reason:
-        return []
-    message = f"REDIS_TOOLKIT_REFRESHER is {settings.REFRESHER!r}, which cannot be called: {reason}"
-    hint = (
-        "It is the dotted path of a callable that takes a text. django.tasks needs Django 6.0, ours for Celery Celery."
-    )
-    return [Error(message, hint=hint, id="redis_toolkit.E061")]
-
-
-def _managers(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:
-    told = set()
-    for model in apps.get_models() if app_configs is None else (m for app in app_configs for m in app.get_models()):
-        options = model._meta
-        for manager in () if options.swapped else options.managers:
-            reason = why_never_cached(manager)
-            # A proxy has the managers of its model, and may have an ordering of its own.
-            finding = options.concrete_model, manager.name, reason
-            if reason is not None and finding not in told:
-                told.add(finding)
-                yield Warning(
-                    f"What {options.label}.{manager.name} lists is never cached: {reason}.",
-                    hint="Make the manager a CacheManager; name a table that is no database view in"
-                    " REDIS_TOOLKIT_WATCH; or let Meta.ordering and get_queryset() ask for less.",
-                    obj=model,
-                    id="redis_toolkit.W008",
-                )
-
-
-def _functions() -> list[CheckMessage]:
-    urls = Settings.urls()
-    if urls:
-        # Views bring their functions along; Django's own check of URLs, which does this too, may come after ours.
-        import_module(urls)
-    hint = "Its first call would raise this."
-    return [Error(refusal, hint=hint, id="redis_toolkit.E008") for refusal in memos.refusals()]
 
 
 def _lives() -> list[CheckMessage]:

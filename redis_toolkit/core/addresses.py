@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from redis_toolkit.throttling.networks import Networks, packed
+from redis_toolkit.core.networks import Networks, packed
 
 __all__ = ["FORWARDED_FOR", "UNIX", "Client", "Proxies"]
 

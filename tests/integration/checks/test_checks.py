@@ -20,15 +20,16 @@ from django.core.management import CommandError, call_command
 from django.db import connections, models, router
 from django.test.utils import isolate_apps
 
-from redis_toolkit import checks
 from redis_toolkit.cache import Bloom, CacheManager, WriteBehind, outbox, tables
 from redis_toolkit.cache.behind import counters, ledger
 from redis_toolkit.cache.freshness import Terms
-from redis_toolkit.checks import _replicas, check_databases, check_models, check_server
+from redis_toolkit.checks import check_databases, check_models, check_server
+from redis_toolkit.checks import databases as checking_databases
+from redis_toolkit.checks.settings import _replicas
 from redis_toolkit.conf import Settings
 from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Season
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 IDS = [
     "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
     "E031", "E050", "E060", "E061", "E070", "E071", "E072", "E073", "E074", "W001", "W002", "W003", "W004", "W005", "W006",
@@ -545,7 +546,7 @@ def test_w071(ours, settings):
     settings.REDIS_TOOLKIT_THROTTLES = {"site": {"rate": "1/m"}}
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     ((identity, message, hint),) = ours()
-    assert (identity, message.endswith("are throttled as one.")) == ("W071", True)
+    assert (identity, message.endswith("are counted as one.")) == ("W071", True)
     assert hint in reported("W071")
     settings.REDIS_TOOLKIT_TRUSTED_PROXIES = ["10.0.0.0/8"]
     assert ours() == []
@@ -591,7 +592,7 @@ def test_w003(monkeypatch):
     assert (found.id, found.msg) == ("redis_toolkit.W003", "The database 'default' has no outbox.")
     assert "migrate redis_toolkit --database=default" in found.hint
     # A database on which nothing was migrated yet is about to be.
-    monkeypatch.setattr(checks, "_MIGRATIONS", "nobody_migrated")
+    monkeypatch.setattr(checking_databases, "_MIGRATIONS", "nobody_migrated")
     assert check_databases(None, databases=["default"]) == []
     monkeypatch.undo()
     outbox.forget()
