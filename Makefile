@@ -8,7 +8,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test orm-tests drf-tests browser coverage lint format types docs bench consistency requirements clean
+.PHONY: help demo test orm-tests drf-tests session-tests browser coverage lint format types docs bench consistency requirements clean
 
 help:  ## say what can be made
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ orm-tests: $(VENV)/.test  ## Django's own ORM tests with CacheManager in the pla
 
 drf-tests: $(VENV)/.test  ## DRF's own throttling tests with our classes in the place of DRF's
 	$(BIN)/python -m tests.drf_suite
+
+session-tests: $(VENV)/.test  ## Django's own tests of sessions, log-ins and clients on our engine
+	$(BIN)/python -m tests.session_suite $(ARGS)
 
 browser: $(VENV)/.browser  ## the demo in a real Chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest tests/browser -m browser $(ARGS)

@@ -1,4 +1,4 @@
-"""Draws the timelines of the protocol's races: ``python -m docs.timelines`` lines them up where they stand.
+"""Draws the timelines of races: ``python -m docs.timelines`` lines them up where they stand, in each explanation.
 
 A timeline is a fenced block of text, so that it reads as well in an editor, on a phone and in the dark. Its first row
 names the lanes, each further one is a moment: who does something says what, and what Redis and the database then hold
@@ -11,8 +11,10 @@ import re
 from pathlib import Path
 from textwrap import wrap
 
-__all__ = ["PAGE", "WIDEST", "Timeline", "drawn", "timelines"]
+__all__ = ["PAGE", "PAGES", "WIDEST", "Timeline", "drawn", "timelines"]
 
+PAGES = sorted((Path(__file__).parent / "explanation").glob("*.md"))
+#: That of the cache's protocol.
 PAGE = Path(__file__).parent / "explanation" / "protocol.md"
 #: Characters of the widest lane, and of the widest drawing.
 LANE, WIDEST = 20, 94
@@ -73,4 +75,5 @@ def drawn(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(drawn(PAGE.read_text("utf-8")), "utf-8")
+    for page in PAGES:
+        page.write_text(drawn(page.read_text("utf-8")), "utf-8")

@@ -9,12 +9,18 @@ __all__ = [
     "BadCursor",
     "BreakerOpen",
     "CacheOverloaded",
+    "CodeRefused",
     "CodecError",
     "Misconfigured",
     "OutcomeUnknown",
     "RedisToolkitError",
+    "SessionConflict",
+    "SessionLimitReached",
+    "SessionTooLarge",
     "StoreUnavailable",
     "Throttled",
+    "TokenLimitReached",
+    "UnknownScope",
 ]
 
 
@@ -70,3 +76,32 @@ class CodecError(RedisToolkitError):
 
 class BadCursor(RedisToolkitError, ValueError):
     """A cursor was not signed by this project for this list; begin at the first page."""
+
+
+class SessionTooLarge(RedisToolkitError):
+    """The session is larger than REDIS_TOOLKIT_SESSION_MAX_BYTES, and was not saved."""
+
+
+class SessionConflict(RedisToolkitError):
+    """Another request has changed a key of the session that is strict (REDIS_TOOLKIT_SESSION_STRICT) meanwhile."""
+
+
+class SessionLimitReached(RedisToolkitError):
+    """The user has as many sessions as REDIS_TOOLKIT_SESSION_LIMIT allows; end one of them first."""
+
+
+class CodeRefused(RedisToolkitError):
+    """No code was sent: ``reason``, and the seconds after which one may be (``retry_after``; None: not to be told)."""
+
+    def __init__(self, message: str | None = None, *, reason: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class TokenLimitReached(RedisToolkitError):
+    """The user has as many tokens as REDIS_TOOLKIT_TOKEN_LIMIT allows; revoke one of them first."""
+
+
+class UnknownScope(RedisToolkitError, ValueError):
+    """A token was asked for with a scope that REDIS_TOOLKIT_TOKEN_SCOPES does not name."""

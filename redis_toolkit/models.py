@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-__all__ = ["Ban", "Ledger", "Outbox"]
+__all__ = ["Ban", "Ledger", "Outbox", "Token"]
 
 
 class Outbox(models.Model):
@@ -70,3 +70,42 @@ class Ban(Ledger):
         default_permissions = ("view", "add", "delete")
         verbose_name = "ban"
         verbose_name_plural = "throttles and bans"
+
+
+class Token(models.Model):
+    """An API token (``redis_toolkit.tokens``), without its text, where a row is the truth (``TOKEN_STORE``).
+
+    ``user_id`` is text and no foreign key: the table is there in projects without ``django.contrib.auth`` as well,
+    needs no migration when AUTH_USER_MODEL changes, and may be in another database than the users. Who is deleted or
+    may not log in any more loses their tokens by a signal. All times are in microseconds since the epoch.
+    """
+
+    #: The SHA-256 of the text, in hexadecimal digits.
+    digest = models.CharField(max_length=64, unique=True)
+    #: What it is called where the text may not be; no part of it.
+    handle = models.CharField(max_length=32, unique=True)
+    #: The user's primary key, as text.
+    user_id = models.CharField(max_length=255, db_index=True)
+    name = models.CharField(max_length=100, blank=True)
+    #: Their names, with blanks between.
+    scopes = models.TextField(blank=True)
+    created = models.BigIntegerField()
+    #: NULL: it does not end.
+    expires = models.BigIntegerField(null=True)
+    #: Not of every use: see TOKEN_USE_INTERVAL. NULL: never.
+    last_used = models.BigIntegerField(null=True)
+    #: Its ttl; NULL: for ever.
+    life = models.BigIntegerField(null=True)
+    #: The latest time to which it is renewed; NULL: it is not renewed.
+    until = models.BigIntegerField(null=True)
+    #: Whether there is another in its place.
+    replaced = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "redis_toolkit_token"
+        # (What is made by a form would have no text, and what is changed by one may be anybody's.)
+        default_permissions = ("view", "delete")
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return f"{self.handle} {self.name}".rstrip()

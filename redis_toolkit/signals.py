@@ -12,10 +12,18 @@ __all__ = [
     "cache_failed",
     "cache_invalidated",
     "cache_read",
+    "code_issued",
+    "code_locked",
+    "code_refused",
+    "code_verified",
+    "session_ended",
     "throttle_banned",
     "throttle_checked",
     "throttle_denied",
     "throttle_failed",
+    "token_made",
+    "token_refused",
+    "token_revoked",
 ]
 
 #: A cached read was answered. sender: the model (None for functions, fragments, views); kind: "get", "bulk", "rows",
@@ -48,3 +56,29 @@ throttle_failed = Signal()
 
 #: A ban began. sender: None; name: the throttle's; identity, told: as above; seconds: how long it is (float).
 throttle_banned = Signal()
+
+#: A session was ended by other means than time. sender: None; user: primary key as text, or None; handle: str;
+#: reason: "logout", "revoked", "evicted" or "password".
+session_ended = Signal()
+
+#: A code was minted. sender: None; purpose: str; subject: keyed digest (str); resend: whether it replaced one (bool).
+code_issued = Signal()
+
+#: No code was minted. sender: None; purpose, subject: as above; reason: "cooldown", "quota" or "locked".
+code_refused = Signal()
+
+#: A code was tried. sender: None; purpose, subject: as above; ok: bool; reason: "" or why not: "wrong", "expired",
+#: "spent", "locked".
+code_verified = Signal()
+
+#: Too many wrong codes. sender: None; purpose, subject: as above; seconds: for how long (float).
+code_locked = Signal()
+
+#: A token was made or rotated. sender: None; user: primary key as text; handle: str; scopes: tuple of str.
+token_made = Signal()
+
+#: A token was refused. sender: None; reason: "malformed", "unknown", "expired", "inactive", "revoked" or "forged".
+token_refused = Signal()
+
+#: Tokens were revoked. sender: None; user: primary key as text; handles: tuple of str.
+token_revoked = Signal()

@@ -11,15 +11,26 @@ from typing import Any
 
 from celery import shared_task
 from django.apps import apps
-from django.db import router
+from django.db import router, transaction
 
 from redis_toolkit.cache import renew, warming
 from redis_toolkit.cache.behind import flush_all
 from redis_toolkit.cache.building import build, declared, why_due
 from redis_toolkit.cache.draining import drain_all
 from redis_toolkit.exceptions import StoreUnavailable
+from redis_toolkit.otp.delivery import DeliveryFailed
+from redis_toolkit.otp.sending import perform
 
-__all__ = ["build_blooms", "drain_outbox", "flush_write_behind", "refresh", "send_refresh", "warm"]
+__all__ = [
+    "build_blooms",
+    "deliver_code",
+    "drain_outbox",
+    "flush_write_behind",
+    "refresh",
+    "send_code",
+    "send_refresh",
+    "warm",
+]
 
 _log = logging.getLogger("redis_toolkit.cache")
 
@@ -111,3 +122,28 @@ def refresh(message: str) -> None:
 def send_refresh(message: str) -> None:
     """For ``REDIS_TOOLKIT_REFRESHER``: have a worker make an answer anew. Raises what the broker raises."""
     refresh.apply_async((message,), retry=False)
+
+
+# The worker mints the code: none is in the message, nor in what Celery logs and monitors show of it.
+@shared_task(  # type: ignore[untyped-decorator]
+    bind=True, name="redis_toolkit.deliver_code", ignore_result=True, expires=600, max_retries=3,
+    throws=(DeliveryFailed, StoreUnavailable),
+)  # fmt: skip
+def deliver_code(self: Any, message: str) -> bool:
+    """Mint the code of the challenge that ``message`` tells of, and send it. False: nothing waits for one (any more).
+
+    What the mail server refuses is tried again after 2, 4 and 8 seconds, with another code each time. A message that
+    comes twice does no harm.
+    """
+    try:
+        return perform(message, again=self.request.retries > 0)
+    except (DeliveryFailed, StoreUnavailable) as error:
+        raise self.retry(exc=error, countdown=2 << self.request.retries) from None
+
+
+def send_code(message: str) -> None:
+    """For ``REDIS_TOOLKIT_OTP_SENDER``: have a worker send a code, once the transaction is committed.
+
+    Raises what the broker raises; within a transaction that is at its end.
+    """
+    transaction.on_commit(lambda: deliver_code.apply_async((message,), retry=False))

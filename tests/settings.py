@@ -25,6 +25,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.admin",
     "redis_toolkit",
+    "django_otp",
+    "redis_toolkit.contrib.otp_device",
     "tests.app",
     "tests.moving",
     "demo_project.timetable",

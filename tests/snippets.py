@@ -26,7 +26,23 @@ EXPECTED = re.compile(r"#.*?\b(\d+) quer(?:y|ies)\b")
 SETTINGS = """
 SECRET_KEY = "only for tests"
 USE_TZ = True
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth"]
+INSTALLED_APPS = [
+    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
+    "django.contrib.messages",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware", "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [{{
+    "BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [], "APP_DIRS": True,
+    "OPTIONS": {{"context_processors": [
+        "django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
+        "django.contrib.messages.context_processors.messages",
+    ]}},
+}}]
+STATIC_URL = "static/"
+{urls}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {database!r}}}}}
 {block}
@@ -48,7 +64,8 @@ def file_name(block: str) -> str | None:
 def make_project(home: Path, files: dict[str, str], redis: str) -> None:
     """Write `files`, settings.py among them, as a project in `home` that uses the server at `redis`.
 
-    As in a project of `startproject`, the database is SQLite with nothing said about it.
+    As in a project of `startproject`, there are the admin, sessions and messages, the URLs are those of mysite/urls.py (if
+    there are any), and the database is SQLite with nothing said about it.
     """
     for name, text in files.items():
         target = home / name
@@ -56,7 +73,8 @@ def make_project(home: Path, files: dict[str, str], redis: str) -> None:
         if target.parent != home:
             (target.parent / "__init__.py").touch()
         if name == "settings.py":
-            text = SETTINGS.format(database=str(home / "db.sqlite3"), block=text, redis=redis)  # noqa: PLW2901
+            urls = 'ROOT_URLCONF = "mysite.urls"' if "mysite/urls.py" in files else ""
+            text = SETTINGS.format(urls=urls, database=str(home / "db.sqlite3"), block=text, redis=redis)  # noqa: PLW2901
         target.write_text(text, "utf-8")
 
 

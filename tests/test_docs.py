@@ -73,13 +73,43 @@ def test_every_public_name_of_the_cache_is_documented():
     assert [name for name in cache.__all__ if f"`{name}" not in page] == []
 
 
+def test_every_public_name_of_the_codes_is_documented():
+    """Each name of the room, its pages, its ways to send, and each word of a code, stands in its reference."""
+    from redis_toolkit import otp
+    from redis_toolkit.otp import answers, delivery, policies, views
+
+    page = (DOCS / "reference" / "otp.md").read_text("utf-8")
+    names = {*otp.__all__, *views.__all__, *delivery.__all__}
+    words = {*policies.Options.__annotations__, *policies.Whose.__annotations__, *policies.Terms.__annotations__}
+    fields = {*answers.Issued.__annotations__, *answers.Verification.__annotations__, *otp.Peeked.__annotations__}
+    makers = otp.OneTimeCode, otp.MagicLink, otp.TotpGuard
+    public = {name for each in makers for name in dir(each) if not name.startswith("_")}
+    assert [name for name in sorted(names | words | fields | public) if f"`{name}" not in page] == []
+
+
+def test_every_public_name_of_sessions_and_tokens_is_documented():
+    """Each name of the two rooms, of the pages and classes that come with them, and each field, stands in its reference."""
+    from redis_toolkit import sessions, tokens
+    from redis_toolkit.contrib import drf_tokens
+    from redis_toolkit.sessions import middleware, views
+
+    for name, modules, records in (
+        ("sessions", (sessions, middleware, views), (sessions.Device,)),
+        ("tokens", (tokens, drf_tokens), (tokens.Token, tokens.Made)),
+    ):
+        page = (DOCS / "reference" / f"{name}.md").read_text("utf-8")
+        names = {each for module in modules for each in module.__all__}
+        fields = {each for record in records for each in record.__annotations__}
+        assert [each for each in sorted(names | fields) if f"`{each}" not in page] == []
+
+
 def test_every_public_name_of_the_kit_is_documented():
     """Each name that tests may import, and each fixture, stands in the page on testing."""
     from redis_toolkit import testing
-    from redis_toolkit.testing import cache, fixtures
+    from redis_toolkit.testing import cache, fixtures, otp
 
     page = (DOCS / "reference" / "testing.md").read_text("utf-8")
-    names = {*testing.__all__, *cache.__all__, *fixtures.__all__}
+    names = {*testing.__all__, *cache.__all__, *fixtures.__all__, *otp.__all__}
     assert [name for name in sorted(names) if f"`{name}" not in page] == []
 
 
@@ -146,6 +176,16 @@ def test_the_tests_of_the_how_to_pass(tested_project):
     result = snippets.pytest(tested_project)
     assert result.returncode == 0, result.stdout
     assert "5 passed" in result.stdout
+
+
+def test_the_tests_of_codes_pass(tmp_path, redis_url):
+    """The 4 tests of the page on testing codes pass in the project of the page on e-mailed codes."""
+    pages = [DOCS / "how-to" / "email-a-code.md", DOCS / "how-to" / "test-codes.md"]
+    named = [(snippets.file_name(block), block) for page in pages for block in snippets.blocks(page)]
+    snippets.make_project(tmp_path, {name: block for name, block in named if name}, redis_url)
+    result = snippets.pytest(tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "4 passed" in result.stdout
 
 
 def test_so_do_they_under_djangos_own_runner(tested_project):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.timelines import PAGE, WIDEST, Timeline, drawn, timelines
+from docs.timelines import PAGE, PAGES, WIDEST, Timeline, drawn, timelines
 from tests.concurrency.rules import RULES
 
 ROOT = Path(__file__).parents[1]
@@ -41,11 +41,13 @@ def rules_of(path: str, test: str) -> set[str]:
     return {rule for rule in RULES if rule in words}
 
 
-def test_drawings_are_lined_up():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_drawings_are_lined_up(page):
     """The page is what `python -m docs.timelines` makes of it, and no drawing is too wide to follow."""
-    assert drawn(TEXT) == TEXT
-    lines = [line for each in timelines(TEXT) for line in each.draw().splitlines()]
-    assert max(map(len, lines)) <= WIDEST
+    text = page.read_text("utf-8")
+    assert drawn(text) == text
+    lines = [line for each in timelines(text) for line in each.draw().splitlines()]
+    assert max(map(len, lines), default=0) <= WIDEST
 
 
 def test_a_drawing_is_made_of_what_is_typed():

@@ -11,6 +11,7 @@ from django.db import connections
 
 from redis_toolkit.cache import outbox
 from redis_toolkit.cache.behind import problems
+from redis_toolkit.tokens import problems as tokens
 
 __all__ = ["check_databases"]
 
@@ -38,4 +39,4 @@ def check_databases(
         for alias in migrated
         if not outbox.is_there(connections[alias])
     ]
-    return [*found, *problems.of_databases(migrated)]
+    return [*found, *problems.of_databases(migrated), *tokens.of_databases(migrated)]

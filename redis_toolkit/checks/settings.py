@@ -13,9 +13,13 @@ from django.utils.module_loading import import_string
 
 from redis_toolkit.cache.tables import models_named
 from redis_toolkit.conf import PREFIX, Settings, settings
+from redis_toolkit.core.aliases import why_unusable
 from redis_toolkit.core.pools import pool_of
 from redis_toolkit.exceptions import Misconfigured
+from redis_toolkit.otp import problems as codes
+from redis_toolkit.sessions import problems as sessions
 from redis_toolkit.throttling import problems as throttles
+from redis_toolkit.tokens import problems as tokens
 
 __all__ = ["check_settings", "invalid", "misnamed"]
 
@@ -33,7 +37,11 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
         *_lives(),
         *_sqlite(),
         *_replicas(),
-        *throttles.of_settings(),
+        *_durable(),
+        *throttles.of_settings(others_count=codes.are_used()),
+        *sessions.of_settings(),
+        *codes.of_settings(),
+        *tokens.of_settings(),
     ]
 
 
@@ -74,6 +82,15 @@ def _alias() -> list[CheckMessage]:
         hint = "An address is redis://host:6379/0, rediss://… with TLS, or unix:///path."
         return [Error(str(error), hint=hint, id="redis_toolkit.E007")]
     return []
+
+
+def _durable() -> list[CheckMessage]:
+    alias = settings.DURABLE_ALIAS
+    reason = why_unusable(alias) if alias is not None and Settings.DURABLE_ALIAS.valid(alias) else ""
+    if not reason:
+        return []
+    hint = "Add it with BACKEND 'django_redis.cache.RedisCache', or name another in REDIS_TOOLKIT_DURABLE_ALIAS."
+    return [Error(f"REDIS_TOOLKIT_DURABLE_ALIAS is {alias!r}, {reason}.", hint=hint, id="redis_toolkit.E090")]
 
 
 def misnamed() -> list[CheckMessage]:

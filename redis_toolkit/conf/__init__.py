@@ -13,19 +13,22 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from redis_toolkit.conf.cache import CacheSettings
+from redis_toolkit.conf.codes import CodeSettings
+from redis_toolkit.conf.sessions import SessionSettings
 from redis_toolkit.conf.setting import PREFIX, Setting
 from redis_toolkit.conf.throttling import ThrottleSettings
+from redis_toolkit.conf.tokens import TokenSettings
 
 __all__ = ["PREFIX", "Setting", "Settings", "settings"]
 
 
-class Settings(CacheSettings, ThrottleSettings):
+class Settings(CacheSettings, ThrottleSettings, SessionSettings, CodeSettings, TokenSettings):
     """The toolkit's settings, as attributes. Unknown names are an ``AttributeError`` here and a check error in use."""
 
     @staticmethod
     def declared() -> Iterator[Setting[object]]:
         """Every setting in the order of declaration, for checks and docs."""
-        for room in (CacheSettings, ThrottleSettings):
+        for room in (CacheSettings, ThrottleSettings, SessionSettings, CodeSettings, TokenSettings):
             yield from (value for value in vars(room).values() if isinstance(value, Setting))
 
     @staticmethod
@@ -66,6 +69,11 @@ class Settings(CacheSettings, ThrottleSettings):
         """Django's ``ROOT_URLCONF``; None in a project without one."""
         urls: str | None = getattr(django_settings, "ROOT_URLCONF", None)
         return urls
+
+    @staticmethod
+    def django(name: str) -> Any:
+        """Django's own setting of that name, as it stands now."""
+        return getattr(django_settings, name)
 
 
 settings = Settings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import inf
 
@@ -9,16 +10,20 @@ __all__ = [
     "flag",
     "fraction",
     "headers",
+    "limit_policy",
     "names",
     "not_negative",
     "part",
     "positive",
     "prefix",
     "rules",
+    "seal",
     "share",
     "size_or_none",
     "text",
     "text_or_none",
+    "token_prefix",
+    "token_store",
     "whole",
     "whole_or_zero",
 ]
@@ -72,6 +77,26 @@ def part(value: object) -> bool:
 def prefix(value: object) -> bool:
     """Bits of an IPv6 address."""
     return isinstance(value, int) and not isinstance(value, bool) and 32 <= value <= 128
+
+
+def seal(value: object) -> bool:
+    """How sessions are kept."""
+    return value in (None, "signed", "encrypted")
+
+
+def limit_policy(value: object) -> bool:
+    """What becomes of one too many."""
+    return value in ("evict", "refuse")
+
+
+def token_store(value: object) -> bool:
+    """Where tokens are kept."""
+    return value in ("db+redis", "redis")
+
+
+def token_prefix(value: object) -> bool:
+    """What tokens begin with."""
+    return isinstance(value, str) and re.fullmatch("[a-z0-9_]{3,20}", value) is not None
 
 
 def text(value: object) -> bool:

@@ -12,9 +12,10 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
+from redis_toolkit.core.async_links import async_link
 from redis_toolkit.core.connections import Link, ScriptMissing, pack
 
-__all__ = ["Script", "load", "run"]
+__all__ = ["Script", "arun", "load", "run"]
 
 _scripts: list[Script] = []
 
@@ -69,6 +70,29 @@ def run(link: Link, calls: list[bytes], *, idempotent: bool = True) -> list[Any]
         return answers
 
 
+async def arun(alias: str | None, calls: list[bytes], *, idempotent: bool = True) -> list[Any]:
+    """:func:`run` for coroutines, over the link of the running loop to ``alias`` (None: ``REDIS_TOOLKIT_ALIAS``)."""
+    if not calls:
+        return []
+    ask = async_link(alias).ask_many
+    data = b"".join(calls)
+    try:
+        return await ask(data, len(calls), idempotent=idempotent)
+    except ScriptMissing as missing:
+        await ask(_loading(), len(_scripts))
+        if idempotent:
+            return await ask(data, len(calls))
+        answers, places = missing.answers, missing.places
+        again = await ask(b"".join(calls[at] for at in places), len(places), idempotent=False)
+        for at, answer in zip(places, again, strict=True):
+            answers[at] = answer
+        return answers
+
+
 def load(link: Link) -> None:
     """See that the server has every script, in one round trip. Raises StoreUnavailable."""
-    link.ask_many(b"".join(pack(("SCRIPT", "LOAD", script.source)) for script in _scripts), len(_scripts))
+    link.ask_many(_loading(), len(_scripts))
+
+
+def _loading() -> bytes:
+    return b"".join(pack(("SCRIPT", "LOAD", script.source)) for script in _scripts)

@@ -114,7 +114,7 @@ def _end(aside: dict[BaseDatabaseWrapper, Any]) -> None:
 
 
 def _drop_keys() -> None:
-    for alias in {settings.ALIAS, settings.THROTTLE_ALIAS or settings.ALIAS}:
+    for alias in {settings.ALIAS, *filter(None, (settings.THROTTLE_ALIAS, settings.DURABLE_ALIAS))}:
         with suppress(StoreUnavailable):
             keyspaces.drop(link(alias), keyspaces.scan(link(alias), keys.pattern()))
 

@@ -19,12 +19,15 @@ __all__ = ["of_servers", "of_settings"]
 _MIDDLEWARE = "redis_toolkit.throttling.middleware.ThrottleMiddleware"
 
 
-def of_settings() -> Iterator[checks.CheckMessage]:
-    """Settings that cannot be, each by itself, and rules that nobody asks."""
+def of_settings(*, others_count: bool = False) -> Iterator[checks.CheckMessage]:
+    """Settings that cannot be, each by itself, and rules that nobody asks.
+
+    ``others_count``: whether addresses are counted by others as well.
+    """
     yield from _rules()
     yield from _alias()
     yield from _view()
-    yield from _proxies()
+    yield from _proxies(others_count=others_count)
 
 
 def _rules() -> Iterator[checks.CheckMessage]:
@@ -67,7 +70,7 @@ def _view() -> Iterator[checks.CheckMessage]:
         yield checks.Error(message, hint=hint, id="redis_toolkit.E073")
 
 
-def _proxies() -> Iterator[checks.CheckMessage]:
+def _proxies(*, others_count: bool) -> Iterator[checks.CheckMessage]:
     try:
         if Settings.TRUSTED_PROXIES.valid(settings.TRUSTED_PROXIES):
             Proxies(tuple(settings.TRUSTED_PROXIES))
@@ -83,7 +86,7 @@ def _proxies() -> Iterator[checks.CheckMessage]:
             hint=f"Write {name!r}.",
             id="redis_toolkit.E074",
         )
-    if settings.THROTTLES and not settings.TRUSTED_PROXIES and settings.is_behind_proxy():
+    if (settings.THROTTLES or others_count) and not settings.TRUSTED_PROXIES and settings.is_behind_proxy():
         yield checks.Warning(
             "Django is told to believe a proxy's headers, and REDIS_TOOLKIT_TRUSTED_PROXIES names none: all clients"
             " have the proxy's address, and are counted as one.",

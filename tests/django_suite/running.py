@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-__all__ = ["Report", "run"]
+__all__ = ["Report", "forbid_what_will_go", "name_of", "run"]
 
 
 class Report(NamedTuple):
@@ -41,7 +41,7 @@ def run(labels: Sequence[str], report: Path) -> None:
 
     os.environ["RUNNING_DJANGOS_TEST_SUITE"] = "true"
     sys.path.append(os.environ["ORM_TESTS_SOURCES"])
-    _forbid_what_will_go()
+    forbid_what_will_go()
     if servers.valkey is None:
         raise SystemExit("These tests empty their Redis server, and start one of their own: unset REDIS_URL.")
     with servers.valkey:
@@ -74,12 +74,12 @@ def _run(labels: Sequence[str]) -> Report:
 
     Runner(verbosity=1, interactive=False, parallel=1).run_tests(list(labels))
     (result,) = results
-    failed = [_name(test) for test, _ in (*result.failures, *result.errors)]
-    failed += [_name(test) for test in result.unexpectedSuccesses]
+    failed = [name_of(test) for test, _ in (*result.failures, *result.errors)]
+    failed += [name_of(test) for test in result.unexpectedSuccesses]
     return Report(result.testsRun, len(result.skipped), sorted(set(failed)), dict(outcomes))
 
 
-def _forbid_what_will_go() -> None:
+def forbid_what_will_go() -> None:
     """Make errors of some warnings, as Django's tests expect."""
     from django.utils import deprecation
 
@@ -89,7 +89,7 @@ def _forbid_what_will_go() -> None:
             warnings.simplefilter("error", kind)
 
 
-def _name(test: Any) -> str:
+def name_of(test: Any) -> str:
     """The id of a test; a subtest counts as its test."""
     name: str = getattr(test, "test_case", test).id()
     return name

@@ -251,5 +251,7 @@ def test_a_fresh_database(tmp_path: Path, django_environment: dict[str, str]) ->
     connection.close()
     assert {name for name in tables if name.startswith("redis_toolkit")} == {
         "redis_toolkit_ledger",
+        "redis_toolkit_otp_device",
         "redis_toolkit_outbox",
+        "redis_toolkit_token",
     }

@@ -1,0 +1,11 @@
+"""Settings of a worker whose mails are files, and which, if it is told to, refuses to send the first ones."""
+
+from __future__ import annotations
+
+import os
+
+from tests.settings import *  # noqa: F403 - as Django's settings are taken over
+
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = os.environ["MAILS"]
+REDIS_TOOLKIT_OTP_DELIVERY = os.environ["DELIVERY"]
