@@ -13,6 +13,10 @@ from typing import Any
 
 from bench.behind import run as behind
 from bench.contestants import CONTESTANTS, chosen
+from bench.doors import plan as gates
+from bench.doors import report as guarded
+from bench.doors import run as doors
+from bench.doors import telling
 from bench.driver import Pace, WorkerError, run
 from bench.mix import report as mixed
 from bench.mix import run as mix
@@ -44,6 +48,10 @@ FULL_TURNS = behind.Turns(rounds=20, increments=1000)
 QUICK_TURNS = behind.Turns(rounds=5, increments=500)
 FULL_CHECKS = limits.Pace(rounds=60, batch_seconds=0.006, crowds=3)
 QUICK_CHECKS = limits.Pace(rounds=4, batch_seconds=0.004, crowds=1)
+FULL_DOORS = gates.Pace(rounds=40, batch_seconds=0.02, entries=1000, requests=500)
+QUICK_DOORS = gates.Pace(rounds=3, batch_seconds=0.005, entries=50, requests=100)
+FULL_CODES = telling.Pace(blocks=10, size=250, permutations=299)
+QUICK_CODES = telling.Pace(blocks=2, size=30, permutations=99)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,9 +150,50 @@ def _throttled(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     return throttled.as_markdown(*told), throttled.as_data(*told), 1 if found.wrong or found.failed else 0
 
 
+def _guarded(options: argparse.Namespace, *kinds: str) -> tuple[str, dict[str, Any], int]:
+    rows = gates.chosen(kinds, options.only)
+    pace = QUICK_DOORS if options.quick else FULL_DOORS
+    pace = replace(pace, rounds=options.rounds or pace.rounds, requests=options.operations or pace.requests)
+    seed = options.seed or str(random.randrange(10**6))
+    with running(doors.libraries(rows), tcp=options.tcp, connections=200) as servers:
+        found = doors.run(rows, servers, pace, seed)
+    told = (found, pace, _transport(options), seed)
+    return guarded.as_markdown(*told), guarded.as_data(*told), 1 if found.wrong or found.failed else 0
+
+
+def _sessions(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    return _guarded(options, "session")
+
+
+def _tokens(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    return _guarded(options, "text", "class")
+
+
+def _codes(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    pace = QUICK_CODES if options.quick else FULL_CODES
+    pace = replace(pace, blocks=options.rounds or pace.blocks, size=options.operations or pace.size)
+    seed = options.seed or str(random.randrange(10**6))
+    with running([telling.CONTESTANT], tcp=options.tcp) as servers:
+        found = telling.run(servers, pace, seed)
+    told = (found, pace, _transport(options), seed)
+    return telling.as_markdown(*told), telling.as_data(*told), 1 if found.wrong else 0
+
+
+def _doors(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    parts = {"sessions and tokens": _guarded(options, *gates.KINDS)}
+    if options.only is None:
+        parts["codes"] = _codes(options)
+    return (
+        "\n".join(report for report, _, _ in parts.values()),
+        {name: data for name, (_, data, _) in parts.items()},
+        max(code for _, _, code in parts.values()),
+    )
+
+
 _MEASURES = {
     "reads": _reads, "mix": _mixed, "stampede": _stampede, "penetration": _penetrated, "outage": _outage,
     "avalanche": _avalanche, "write-behind": _counted, "throttle": _throttled,
+    "doors": _doors, "sessions": _sessions, "tokens": _tokens, "codes": _codes,
 }  # fmt: skip
 
 
@@ -155,6 +204,7 @@ def _transport(options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     names = ", ".join(contestant.name for contestant in CONTESTANTS)
     stormed = ", ".join(contestant.name for contestant in storms.CONTESTANTS)
+    guarding = ", ".join(row.name for row in gates.CONTESTANTS)
     checked = ", ".join(row.name for row in limits.CONTESTANTS)
     parser = argparse.ArgumentParser(prog="python -m bench", description="Cached reads side by side, in one run.")
     parser.add_argument(
@@ -163,21 +213,25 @@ def _parser() -> argparse.ArgumentParser:
         " stampede: four processes of many callers ask for one answer that is gone;"
         " penetration: how many made-up ids reach the database;"
         " outage: reads while Redis refuses, hangs, is slow or killed; avalanche: when entries written together end;"
-        " write-behind: what it costs to count; throttle: what a check of a limit costs",
+        " write-behind: what it costs to count; throttle: what a check of a limit costs; sessions, tokens: what engines"
+        " of sessions cost and lose, and a look at a token; codes: whether the time tells who is known; doors: these",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument(
-        "--only", metavar="A,B", help=f"some contestants of: {names}; stampede: of {stormed}; throttle: of {checked}"
-    )
+        "--only", metavar="A,B",
+        help=f"some contestants of: {names}; stampede: of {stormed}; throttle: of {checked}; doors: of {guarding}",
+    )  # fmt: skip
     parser.add_argument("--tcp", action="store_true", help="Redis by TCP on 127.0.0.1 instead of a unix socket")
     turns = f"{FULL.rounds}; mix: {FULL_MIX.rounds}; stampede: {FULL_STAMPEDE.rounds}; throttle: {FULL_CHECKS.rounds}"
+    turns += f"; doors: {FULL_DOORS.rounds}; codes: blocks ({FULL_CODES.blocks})"
     parser.add_argument("--rounds", type=int, metavar="N", help=f"turns each contestant has ({turns})")
     parser.add_argument(
         "--operations",
         type=int,
         metavar="N",
         help=f"mix: of a process in a turn ({FULL_MIX.operations}); penetration: ids ({FULL_PROBES[1]});"
-        f" outage: reads; avalanche: entries; write-behind: increments ({FULL_TURNS.increments})",
+        f" outage: reads; avalanche: entries; write-behind: increments ({FULL_TURNS.increments});"
+        f" sessions: requests that overlap ({FULL_DOORS.requests}); codes: of each kind in a block ({FULL_CODES.size})",
     )
     parser.add_argument("--callers", type=int, metavar="N", help=f"stampede: of each process ({FULL_STAMPEDE.callers})")
     parser.add_argument("--scenario", metavar="A,B", help=f"stampede: some of {', '.join(storms.SCENARIOS)}")

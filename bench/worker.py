@@ -38,7 +38,9 @@ def _reply(answers: TextIO, **reply: Any) -> None:
 
 def _prepared() -> Any:
     job = json.loads(os.environ["BENCH_JOB"])
-    own = next((f"bench.{kind}.settings" for kind in ("stampede", "throttle") if kind in job), "bench.settings")
+    own = next(
+        (f"bench.{kind}.settings" for kind in ("doors", "stampede", "throttle") if kind in job), "bench.settings"
+    )
     os.environ["DJANGO_SETTINGS_MODULE"] = own
     import django
 
@@ -107,10 +109,20 @@ def _asker(job: dict[str, Any]) -> Any:
     return Asker(job["throttle"])
 
 
+def _door(job: dict[str, Any]) -> Any:
+    if "codes" in job:
+        from bench.doors.teller import Teller
+
+        return Teller()
+    from bench.doors.player import Player
+
+    return Player(**job["doors"])
+
+
 #: What is played, where it is not the stopwatch, by the word its job has.
 _KINDS = {
-    "behind": _counting, "mix": _player, "penetration": _prober, "stampede": _callers, "storm": _victim,
-    "throttle": _asker,
+    "behind": _counting, "doors": _door, "mix": _player, "penetration": _prober, "stampede": _callers,
+    "storm": _victim, "throttle": _asker,
 }  # fmt: skip
 
 
