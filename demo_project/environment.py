@@ -5,18 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-__all__ = ["RUNNING_REDIS", "VAR", "broker_address", "database_from", "redis_address", "secret_key_in"]
+__all__ = [
+    "RUNNING_DURABLE",
+    "RUNNING_REDIS",
+    "VAR",
+    "broker_address",
+    "database_from",
+    "durable_address",
+    "redis_address",
+    "secret_key_in",
+]
 
-#: What the demo leaves on the disk: database, key. Not in version control.
+#: What the demo leaves on the disk: database, keys, mail. Not in version control.
 VAR = Path(os.environ.get("DEMO_VAR", Path(__file__).parent / "var"))
 
 #: While `manage.py demo` runs: the address of its Redis.
 RUNNING_REDIS = VAR / "redis-address"
+#: And of the other one, for sessions, codes and tokens.
+RUNNING_DURABLE = VAR / "durable-address"
 
 SQLITE_OPTIONS = {
     # Writers wait for each other at BEGIN instead of failing half-way, and what a writer reads is what it will change:
@@ -63,13 +74,31 @@ def redis_address(running: Path = RUNNING_REDIS) -> str:
     return running.read_text() if running.exists() else "redis://127.0.0.1:6379/0"
 
 
+def durable_address(redis: str, running: Path = RUNNING_DURABLE) -> str:
+    """DURABLE_REDIS_URL; or else what a running demo has written; or else another numbered database of that server.
+
+    The last is so that one address is enough to try things out. A server that evicts what was used least recently, as
+    one for a cache does, logs people out: `manage.py check --deploy` says so.
+    """
+    if named := os.environ.get("DURABLE_REDIS_URL"):
+        return named
+    if not os.environ.get("REDIS_URL") and running.exists():
+        return running.read_text()
+    parts = urlsplit(redis)
+    if parts.scheme == "unix":
+        options = dict(parse_qsl(parts.query))
+        query = urlencode({**options, "db": _after(int(options.get("db", 0)), 2)})
+        return f"unix://{parts.netloc}{parts.path}?{query}"  # (`geturl` would leave out the slashes.)
+    return parts._replace(path=f"/{_after(int(parts.path.strip('/') or 0), 2)}").geturl()
+
+
 def broker_address(redis: str) -> str:
     """The next numbered database of that server, as Celery writes it: the queue is kept apart from the cache."""
     parts = urlsplit(redis)
     if parts.scheme == "unix":
         number = int(parse_qs(parts.query).get("db", ["0"])[0])
-        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={_next(number)}"
-    return parts._replace(path=f"/{_next(int(parts.path.strip('/') or 0))}").geturl()
+        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={_after(number, 1)}"
+    return parts._replace(path=f"/{_after(int(parts.path.strip('/') or 0), 1)}").geturl()
 
 
 def secret_key_in(path: Path) -> str:
@@ -83,5 +112,5 @@ def secret_key_in(path: Path) -> str:
     return key
 
 
-def _next(number: int) -> int:
-    return (number + 1) % 16  # a server has as many unless told otherwise
+def _after(number: int, steps: int) -> int:
+    return (number + steps) % 16  # a server has as many unless told otherwise

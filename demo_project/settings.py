@@ -1,7 +1,8 @@
 """The demo's settings: an ordinary project, with `redis_toolkit` added.
 
-`DATABASE_URL`, `REDIS_URL`, `SECRET_KEY`, `DEBUG`, `ALLOWED_HOSTS` and `DEMO_VAR` of the environment are respected.
-Without them it is SQLite in `demo_project/var`, a Redis on its usual port, and a key made at the first start.
+`DATABASE_URL`, `REDIS_URL`, `DURABLE_REDIS_URL`, `SECRET_KEY`, `DEBUG`, `ALLOWED_HOSTS` and `DEMO_VAR` of the
+environment are respected. Without them it is SQLite in `demo_project/var`, a Redis on its usual port, and a key made at
+the first start.
 """
 
 from __future__ import annotations
@@ -9,7 +10,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from demo_project.environment import VAR, broker_address, database_from, redis_address, secret_key_in
+from demo_project.environment import (
+    VAR,
+    broker_address,
+    database_from,
+    durable_address,
+    redis_address,
+    secret_key_in,
+)
 
 VAR.mkdir(exist_ok=True)
 
@@ -21,12 +29,12 @@ INSTALLED_APPS = [
     "demo_project.timetable",
     "demo_project.lab",
     "demo_project.limits",
+    "demo_project.doors",
     "redis_toolkit",
     "rest_framework",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
 ]
@@ -36,7 +44,7 @@ MIDDLEWARE = [
     "demo_project.policy.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "redis_toolkit.throttling.middleware.ThrottleMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "redis_toolkit.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -69,19 +77,41 @@ CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": redis_address(),
-    }
+    },
+    # What is no copy of anything: a server that forgets nothing, and that emptying the cache does not empty.
+    "durable": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": durable_address(redis_address()),
+    },
 }
 REDIS_TOOLKIT_PREFIX = "timetable"
+
+# Sessions, the codes that log people in, and tokens for the API.
+SESSION_ENGINE = "redis_toolkit.sessions"
+REDIS_TOOLKIT_DURABLE_ALIAS = "durable"
+REDIS_TOOLKIT_SESSION_DEVICES = True
+REDIS_TOOLKIT_SESSION_ABSOLUTE_AGE = 30 * 24 * 3600
+REDIS_TOOLKIT_OTP_PEPPERS = [secret_key_in(VAR / "code-secret")]
+REDIS_TOOLKIT_TOKEN_SCOPES = ["timetable:read", "timetable:search"]
+REDIS_TOOLKIT_TOKEN_LIMIT = 10
+LOGIN_URL = "redis_toolkit_otp:request"
+LOGIN_REDIRECT_URL = "timetable:home"
+
+# Mail goes to the terminal and to a page for staff: /mailbox/.
+EMAIL_BACKEND = "demo_project.doors.mail.Mailbox"
+DEFAULT_FROM_EMAIL = "Timetable <timetable@timetable.example>"
 
 # How often. /limits/ shows each visitor what is left to them. (The log-in has more rules: demo_project/log_in.py.)
 REDIS_TOOLKIT_THROTTLES = {
     "site": {"rate": "1200/m", "key": "ip", "on_outage": "open"},
     "api": {"rate": "300/m", "key": "ip", "paths": ["/api/"]},
-    # Who tries one password at many accounts.
+    # Beside all that counts its user, so that one program does not use up what another has.
+    "api-token": {"rate": "60/m", "key": "token", "paths": ["/api/"]},
+    # Who tries one password, or one code, at many accounts.
     "log-ins": {
         "rate": "60/15m",
         "key": "ip",
-        "paths": ["/admin/login/"],
+        "paths": ["/admin/login/", "/log-in/"],
         "method": "POST",
         "algorithm": "sliding_log",
         "on_outage": "closed",
@@ -100,7 +130,11 @@ REST_FRAMEWORK = {
         "redis_toolkit.contrib.drf.ScopedRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "30/m", "user": "5/s, 120/m", "search": "10/m"},
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "redis_toolkit.contrib.drf_tokens.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["demo_project.api.permissions.MayRead"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "demo_project.api.problems.problem",
 }

@@ -1,4 +1,4 @@
-"""The timetable at the root; the admin, the lab, the API and everybody's limits beside it."""
+"""The timetable at the root; the admin, the lab, the API, everybody's limits, and the doors beside it."""
 
 from __future__ import annotations
 
@@ -16,5 +16,8 @@ urlpatterns = [
     path("lab/", include("demo_project.lab.urls")),
     path("api/", include("demo_project.api.urls")),
     path("limits/", include("demo_project.limits.urls")),
+    path("log-in/", include("redis_toolkit.otp.urls")),
+    path("devices/", include("redis_toolkit.sessions.urls")),
+    path("", include("demo_project.doors.urls")),
     path("", include("demo_project.timetable.urls")),
 ]

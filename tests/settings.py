@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "tests.moving",
     "demo_project.timetable",
     "demo_project.limits",
+    "demo_project.doors",
 ]
 
 MIDDLEWARE = [

@@ -14,4 +14,5 @@ urlpatterns = [
     path("rooms/<str:code>/", views.RoomDetail.as_view(), name="room"),
     path("rooms/<str:code>/lessons/", views.RoomLessons.as_view(), name="room-lessons"),
     path("search/", views.Search.as_view(), name="search"),
+    path("me/", views.Me.as_view(), name="me"),
 ]

@@ -23,6 +23,7 @@ DOOR = Rule("door", "2/m", key="ip")
 ABOUT = {
     "site": ("The whole site", "Every page, whoever asks for it, by address."),
     "api": ("The API, by address", "All that one address asks of it, whoever is signed in there."),
+    "api-token": ("The API, by token", "Each token by itself, beside all that counts its user."),
     "drf.anon": ("The API, for visitors", "Who is not signed in. The button uses this up."),
     "drf.user": ("The API, for everybody", "By user, or by the address of who is not signed in."),
     "drf.search": ("Searches by the API", "More work, so with a rate of their own."),

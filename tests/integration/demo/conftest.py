@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from demo_project.timetable.accounts import ensure_accounts
 from demo_project.timetable.loading import load
+from redis_toolkit.testing import ValkeyServer
 from redis_toolkit.testing.throttling import ThrottleClock, throttle_clock
 
 TIMING = re.compile(r'"(\d+) hits, (\d+) misses, (\d+) bypasses";dur=[\d.]+, db;desc="(\d+) queries"')
@@ -48,7 +49,7 @@ def clock() -> Iterator[ThrottleClock]:
 def demo_settings(
     settings: pytest_django.Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The middleware, templates, URLs and limits that the demo's own settings name."""
+    """The middleware, templates, URLs, limits and doors that the demo's own settings name."""
     monkeypatch.setattr("demo_project.environment.VAR", tmp_path_factory.mktemp("var"))
     demo = importlib.import_module("demo_project.settings")
     settings.MIDDLEWARE = demo.MIDDLEWARE
@@ -57,15 +58,29 @@ def demo_settings(
     settings.STATIC_URL = "/static/"
     settings.REDIS_TOOLKIT_THROTTLES = demo.REDIS_TOOLKIT_THROTTLES
     settings.REST_FRAMEWORK = demo.REST_FRAMEWORK
+    for name in ("SESSION_ENGINE", "LOGIN_URL", "LOGIN_REDIRECT_URL", "EMAIL_BACKEND", "DEFAULT_FROM_EMAIL"):
+        setattr(settings, name, getattr(demo, name))
+    for name in ("SESSION_DEVICES", "TOKEN_SCOPES", "TOKEN_LIMIT"):
+        setattr(settings, f"REDIS_TOOLKIT_{name}", getattr(demo, f"REDIS_TOOLKIT_{name}"))
     # These DRF has read when its classes were made.
-    for name in ("authentication_classes", "renderer_classes", "throttle_classes"):
+    for name in ("authentication_classes", "permission_classes", "renderer_classes", "throttle_classes"):
         monkeypatch.setattr(APIView, name, getattr(api_settings, f"DEFAULT_{name.upper()}"))
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", api_settings.DEFAULT_THROTTLE_RATES)
 
 
 @pytest.fixture
+def durable(settings: pytest_django.Settings, demo_settings: None, valkey: ValkeyServer) -> Iterator[ValkeyServer]:
+    """A second server, for sessions, codes and tokens, that writes to a file whatever it is told."""
+    with ValkeyServer(binary=valkey.binary, config={"appendonly": True, "maxmemory-policy": "noeviction"}) as server:
+        cache = {**settings.CACHES["default"], "LOCATION": server.url}
+        settings.CACHES = {**settings.CACHES, "durable": cache}
+        settings.REDIS_TOOLKIT_DURABLE_ALIAS = "durable"
+        yield server
+
+
+@pytest.fixture
 def timetable(transactional_db: None, demo_settings: None) -> None:
-    """The whole week and both accounts, committed."""
+    """The whole week and the accounts, committed."""
     load(progress=lambda _: None)
     ensure_accounts()
 

@@ -67,9 +67,9 @@ def test_one_group_and_one_room(visit: Callable[..., Any]) -> None:
 
 
 def test_the_way_in_names_what_there_is(visit: Callable[..., Any]) -> None:
-    """Groups, rooms, search: each address answers."""
+    """Groups, rooms, search, and who asks: each address answers."""
     index = visit("/api/").response.json()
-    assert sorted(index) == ["groups", "rooms", "search"]
+    assert sorted(index) == ["groups", "me", "rooms", "search"]
     assert [visit(index[name]).response.status_code for name in ("groups", "rooms")] == [200, 200]
 
 

@@ -18,7 +18,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 import pytest
 import redis
 
-from demo_project.environment import broker_address
+from demo_project.environment import broker_address, durable_address
 from tests.demo import Demo
 
 EDIT = "from demo_project.timetable.models import Room; Room.objects.filter(code='A').update(name='Aula Magna')"
@@ -188,9 +188,9 @@ def test_the_queue_is_in_the_next_database(redis: str, broker: str) -> None:
     assert broker_address(redis) == broker
 
 
-def signed_in(demo: Demo, username: str) -> str:
+def signed_in(demo: Demo, username: str, cookies: CookieJar | None = None) -> str:
     """The admin's first page, after the form was filled in as a browser does."""
-    cookies = CookieJar()
+    cookies = CookieJar() if cookies is None else cookies
     browser = build_opener(HTTPCookieProcessor(cookies))
     login = demo.url + "admin/login/?next=/admin/"
     browser.open(login, timeout=20).close()
@@ -199,3 +199,50 @@ def signed_in(demo: Demo, username: str) -> str:
     with browser.open(Request(login, urlencode(form).encode(), {"Referer": login}), timeout=20) as response:
         text: str = response.read().decode()
     return text
+
+
+@pytest.mark.parametrize(
+    ("redis", "durable"),
+    [
+        ("unix:///tmp/here/socket?db=0", "unix:///tmp/here/socket?db=2"),
+        ("unix:///tmp/here/socket", "unix:///tmp/here/socket?db=2"),
+        ("unix:///tmp/here/socket?password=secret&db=15", "unix:///tmp/here/socket?password=secret&db=1"),
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/2"),
+        ("rediss://user:secret@host/15", "rediss://user:secret@host/1"),
+    ],
+)
+def test_sessions_are_in_a_database_of_their_own(
+    redis: str, durable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one server for all: neither that of the cache nor the queue's. With two: the other server."""
+    monkeypatch.delenv("DURABLE_REDIS_URL", raising=False)
+    monkeypatch.setenv("REDIS_URL", redis)
+    running = tmp_path / "durable-address"
+    assert durable_address(redis, running) == durable
+    running.write_text("unix:///tmp/another?db=0")
+    assert durable_address(redis, running) == durable
+    monkeypatch.delenv("REDIS_URL")
+    assert durable_address(redis, running) == "unix:///tmp/another?db=0"
+    monkeypatch.setenv("DURABLE_REDIS_URL", "redis://named/0")
+    assert durable_address(redis, running) == "redis://named/0"
+
+
+CHECKS = "from django.core.checks import run_checks; print([m.id for m in run_checks(include_deployment_checks=True)])"
+CLEAR = "from django.core.cache import cache; cache.clear()"
+
+
+def test_emptying_the_cache_logs_nobody_out(tmp_path: Path) -> None:
+    """Sessions are on a server that evicts nothing and writes what it has: the checks find no fault with them."""
+    with Demo(tmp_path) as demo:
+        told = demo.run("shell", "-v", "0", "-c", CHECKS)
+        assert "security.W004" in told
+        # (Throttles are with the cache, and the demo has no HTTPS.)
+        assert re.findall(r"redis_toolkit\.\w+", told) == ["redis_toolkit.W072", "redis_toolkit.W096"]
+        cookies = CookieJar()
+        assert "What would you like to change?" in signed_in(demo, "office", cookies)
+        demo.run("shell", "-v", "0", "-c", CLEAR)
+        assert "0 cache hits" in read(demo.url + "rooms/A/").replace("<b>", "").replace("</b>", "")
+        browser = build_opener(HTTPCookieProcessor(cookies))
+        with browser.open(demo.url + "devices/", timeout=20) as response:
+            assert "This device" in response.read().decode()
+    assert not (tmp_path / "durable-address").exists()

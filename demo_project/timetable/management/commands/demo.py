@@ -19,18 +19,20 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
 from demo_project.background import Background, celery_processes
-from demo_project.environment import RUNNING_REDIS, broker_address
-from demo_project.timetable.accounts import demo_password, ensure_accounts
-from redis_toolkit.testing import embedded_valkey
+from demo_project.environment import RUNNING_DURABLE, RUNNING_REDIS, broker_address
+from demo_project.timetable.accounts import ADDRESSES, demo_password, ensure_accounts
+from redis_toolkit.testing import ValkeyServer, embedded_valkey
 
 HOST = "127.0.0.1"
 PORTS = [*range(8000, 8010), 0]  # 0: any free one
+#: For what must not be forgotten while the demo runs: full, it refuses, and what it has taken it writes to a file.
+DURABLE: dict[str, str | bool] = {"maxmemory": "64mb", "maxmemory-policy": "noeviction", "appendonly": True}
 
 
 class Command(BaseCommand):
     help = (
-        "Runs the whole demo: its own Valkey (unless REDIS_URL names a server), the data, the site, a Celery worker "
-        "and beat. Ctrl-C ends it."
+        "Runs the whole demo: two Valkeys of its own (unless REDIS_URL names a server), the data, the site, a Celery "
+        "worker and beat. Ctrl-C ends it."
     )
     requires_system_checks = []
 
@@ -78,7 +80,10 @@ class Command(BaseCommand):
   Admin       {self.style.SUCCESS(site + "admin/")}
   Login       admin (or office, who edits lessons only), {password}
   Redis       {redis_address}
+  Sessions    {_shown(settings.CACHES["durable"]["LOCATION"])}
   Celery      {celery}
+  By e-mail   {", ".join(ADDRESSES.values())}:
+              mail is printed here, and staff read it at {site}mailbox/
 
   Ctrl-C stops everything.
 """
@@ -104,21 +109,24 @@ def redis() -> Iterator[tuple[str, bool]]:
     """
     address = settings.CACHES["default"]["LOCATION"]
     if os.environ.get("REDIS_URL"):
-        yield re.sub("//[^/]*@", "//", address), False  # a password is not for the screen
+        yield _shown(address), False
     elif _answers(address):
         # Two demos on one database have to share the server, or the one would not hear of the other's edits.
         yield address, True
     else:
-        with embedded_valkey() as server:
+        with embedded_valkey() as server, ValkeyServer(config=DURABLE) as durable:
             # Settings are loaded before a command runs, the address is known only now, and nobody has connected yet.
             settings.CACHES["default"]["LOCATION"] = server.url
+            settings.CACHES["durable"]["LOCATION"] = os.environ.get("DURABLE_REDIS_URL") or durable.url
             settings.CELERY_BROKER_URL = broker_address(server.url)
-            # By this file other processes find it, the worker and beat among them.
+            # By these files other processes find them, the worker and beat among them.
+            RUNNING_DURABLE.write_text(durable.url)
             RUNNING_REDIS.write_text(server.url)
             try:
                 yield server.url, False
             finally:
                 RUNNING_REDIS.unlink(missing_ok=True)
+                RUNNING_DURABLE.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -140,6 +148,11 @@ def _listen(ports: list[int]) -> Site:
             if error.errno != errno.EADDRINUSE:
                 raise
     raise CommandError(f"Port {ports[0]} is taken. Without --port the demo finds one that is free.")
+
+
+def _shown(address: str) -> str:
+    """An address without its password, which is not for the screen."""
+    return re.sub("//[^/]*@", "//", address)
 
 
 def _answers(address: str) -> bool:

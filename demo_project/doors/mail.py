@@ -1,0 +1,88 @@
+"""Where the demo's mail goes: into files of `var`, of which staff see a page, and to the terminal.
+
+A toy. The codes in these letters let people in, so whoever reads them is let in as anybody; a project in earnest sends
+its mail. They are in files and not in Redis, where codes are to be had as digests alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from secrets import token_hex
+from time import time, time_ns
+
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+from django.utils import timezone
+
+from demo_project import environment
+
+__all__ = ["Letter", "Mailbox", "letters"]
+
+#: How many letters are kept.
+MOST = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail as it was sent; `sent` is in seconds since the epoch."""
+
+    to: str
+    subject: str
+    text: str
+    sent: float
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(self.sent, timezone.get_current_timezone())
+
+    @property
+    def paragraphs(self) -> list[str]:
+        return [part.strip() for part in self.text.split("\n\n") if part.strip()]
+
+
+class Mailbox(BaseEmailBackend):
+    """Django's `EMAIL_BACKEND`."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        for message in email_messages:
+            letter = Letter(", ".join(message.to), str(message.subject), str(message.body), time())
+            _keep(letter)
+            sys.stdout.write(f"  Mail to {letter.to}: {' '.join(letter.paragraphs[:2])}\n")
+            sys.stdout.flush()
+        return len(email_messages)
+
+
+def letters() -> list[Letter]:
+    """What was sent, the latest first."""
+    found = []
+    for path in reversed(_paths()):
+        try:
+            found.append(Letter(**json.loads(path.read_text())))
+        except FileNotFoundError:  # somebody has just sent another, and this was the oldest
+            continue
+    return found[:MOST]
+
+
+def _folder() -> Path:
+    path = environment.VAR / "mailbox"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def _paths() -> list[Path]:
+    return sorted(_folder().glob("*.json"))
+
+
+def _keep(letter: Letter) -> None:
+    path = _folder() / f"{time_ns()}-{token_hex(4)}.json"
+    beside = path.with_suffix(".new")
+    beside.touch(mode=0o600)
+    beside.write_text(json.dumps(asdict(letter)))
+    beside.replace(path)
+    for old in _paths()[:-MOST]:
+        old.unlink(missing_ok=True)
