@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import django
+
 from demo_project.environment import (
     VAR,
     broker_address,
@@ -98,7 +100,10 @@ LOGIN_URL = "redis_toolkit_otp:request"
 LOGIN_REDIRECT_URL = "timetable:home"
 
 # Mail goes to the terminal and to a page for staff: /mailbox/.
-EMAIL_BACKEND = "demo_project.doors.mail.Mailbox"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "demo_project.doors.mail.Mailbox"}}
+else:
+    EMAIL_BACKEND = "demo_project.doors.mail.Mailbox"
 DEFAULT_FROM_EMAIL = "Timetable <timetable@timetable.example>"
 
 # How often. /limits/ shows each visitor what is left to them. (The log-in has more rules: demo_project/log_in.py.)

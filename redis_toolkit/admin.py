@@ -110,9 +110,11 @@ class TokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Not by digest: in the address of the list any column can be asked for, digit by digit."""
         return not lookup.startswith("digest") and super().lookup_allowed(lookup, value, request)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         """Revocation is the way to delete."""
-        found = super().get_actions(request)
+        # (From Django 6.1 on it is asked for each place in which there are actions.)
+        where = {} if action_location is None else {"action_location": action_location}
+        found: dict[str, Any] = super().get_actions(request, **where)
         found.pop("delete_selected", None)
         return found
 

@@ -87,3 +87,6 @@ DATABASES = {
 # Django's own tables straight from the models: the migrations of five apps,
 # twice, would be the slowest part of most test runs.
 MIGRATION_MODULES = dict.fromkeys(("contenttypes", "auth", "sessions", "admin"))
+
+# (Read by Django from 6.1 on, which warns without it; before, its test runner keeps mails in memory as well.)
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}

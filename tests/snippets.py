@@ -42,6 +42,7 @@ TEMPLATES = [{{
     ]}},
 }}]
 STATIC_URL = "static/"
+MAILERS = {{"default": {{"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}}}
 {urls}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {database!r}}}}}

@@ -58,8 +58,10 @@ def demo_settings(
     settings.STATIC_URL = "/static/"
     settings.REDIS_TOOLKIT_THROTTLES = demo.REDIS_TOOLKIT_THROTTLES
     settings.REST_FRAMEWORK = demo.REST_FRAMEWORK
-    for name in ("SESSION_ENGINE", "LOGIN_URL", "LOGIN_REDIRECT_URL", "EMAIL_BACKEND", "DEFAULT_FROM_EMAIL"):
-        setattr(settings, name, getattr(demo, name))
+    for name in ("SESSION_ENGINE", "LOGIN_URL", "LOGIN_REDIRECT_URL", "MAILERS", "EMAIL_BACKEND", "DEFAULT_FROM_EMAIL"):
+        # (Of the two for mail Django's version has one.)
+        if hasattr(demo, name):
+            setattr(settings, name, getattr(demo, name))
     for name in ("SESSION_DEVICES", "TOKEN_SCOPES", "TOKEN_LIMIT"):
         setattr(settings, f"REDIS_TOOLKIT_{name}", getattr(demo, f"REDIS_TOOLKIT_{name}"))
     # These DRF has read when its classes were made.

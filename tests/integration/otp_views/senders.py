@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from django.conf import settings
 
 from redis_toolkit.otp.delivery import CallableDelivery, Delivery, EmailDelivery
 
@@ -45,7 +44,7 @@ class RefusingAtFirst(EmailDelivery):
     """Refuses the first code it is given, and writes it down beside the mails, for the test."""
 
     def hand_over(self, destination: str, code: str, **told: Any) -> None:
-        folder = Path(settings.EMAIL_FILE_PATH)
+        folder = Path(os.environ["MAILS"])
         folder.mkdir(exist_ok=True)
         with suppress(FileExistsError), (folder / "first.refused").open("x") as file:
             file.write(code)
