@@ -89,4 +89,4 @@ DATABASES = {
 MIGRATION_MODULES = dict.fromkeys(("contenttypes", "auth", "sessions", "admin"))
 
 # (Read by Django from 6.1 on, which warns without it; before, its test runner keeps mails in memory as well.)
-MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+MAILERS: dict[str, dict[str, object]] = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
