@@ -5,73 +5,66 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from redis_toolkit.dashboard import throttles, tokens
-from redis_toolkit.models import Ban, Token
+from redis_toolkit.dashboard import codes, health, overview, sessions, throttles, tokens
+from redis_toolkit.dashboard.pages import PageAdmin, tabs
+from redis_toolkit.models import Ban, CodeCount, LiveSession, Server, Statistic, Token
 
-__all__ = ["ThrottleAdmin", "TokenAdmin"]
+__all__ = ["CodeCountAdmin", "LiveSessionAdmin", "ServerAdmin", "StatisticAdmin", "ThrottleAdmin", "TokenAdmin"]
+
+
+@admin.register(Statistic)
+class StatisticAdmin(PageAdmin):
+    """The cache, and each thing that is cached."""
+
+    page = overview
+    template = "overview.html"
+    detail_template = "subject.html"
+
+    @transaction.non_atomic_requests
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of one thing: not in a transaction, in which the cache could not be filled or compared."""
+        return self.changeform_view(request, object_id, form_url, extra_context)
 
 
 @admin.register(Ban)
-class ThrottleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # (at run time it takes none)
-    """Throttles and bans: one page, and no forms of rows."""
+class ThrottleAdmin(PageAdmin):
+    """Throttles and bans."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """There is nothing to fill in: a ban is begun on the page."""
-        return False
+    page = throttles
+    template = "throttles.html"
 
-    def has_change_permission(self, request: HttpRequest, obj: Ban | None = None) -> bool:  # noqa: ARG002
-        """A ban is not changed."""
-        return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Ban | None = None) -> bool:  # noqa: ARG002
-        """A ban is ended on the page."""
-        return False
+@admin.register(LiveSession)
+class LiveSessionAdmin(PageAdmin):
+    """Sessions, and those of one user."""
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The page; POST does what its buttons say, and shows it again."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        if request.method == "POST":
-            throttles.act(request)
-            return redirect(request.path)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": capfirst(str(self.opts.verbose_name_plural)),
-            "opts": self.opts,
-            **throttles.context(request),
-            **(extra_context or {}),
-        }
-        return TemplateResponse(request, "redis_toolkit/dashboard/throttles.html", context)
+    page = sessions
+    template = "sessions.html"
+    detail_template = "user.html"
 
-    def changeform_view(
-        self,
-        request: HttpRequest,  # noqa: ARG002 - Django's signature
-        object_id: str | None = None,
-        *_: Any,
-        **__: Any,
-    ) -> HttpResponse:
-        """There are no rows. What the admin's log says of one leads here, and on to the page."""
-        if object_id is None:
-            raise PermissionDenied
-        return redirect(reverse("admin:redis_toolkit_ban_changelist", current_app=self.admin_site.name))
 
-    def delete_view(self, *_: Any, **__: Any) -> HttpResponse:
-        """There are no rows."""
-        raise PermissionDenied
+@admin.register(CodeCount)
+class CodeCountAdmin(PageAdmin):
+    """One-time codes, in numbers."""
 
-    def history_view(self, *_: Any, **__: Any) -> HttpResponse:
-        """What was done stands in the admin's log alone: there are no rows that it could be a history of."""
-        raise PermissionDenied
+    page = codes
+    template = "codes.html"
+
+
+@admin.register(Server)
+class ServerAdmin(PageAdmin):
+    """How the servers are."""
+
+    page = health
+    template = "health.html"
 
 
 @admin.register(Token)
@@ -85,6 +78,12 @@ class TokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ordering = ("-created", "-pk")
     actions = ("revoke",)
     show_full_result_count = False
+    change_list_template = "redis_toolkit/dashboard/tokens.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The rows, below the tabs of the toolkit's pages and what became of tokens lately."""
+        added = {"tabs": tabs(self.admin_site, self.model, request), "lately": tokens.lately()}
+        return super().changelist_view(request, added | (extra_context or {}))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Nothing is to be seen where Redis alone has the tokens."""

@@ -21,9 +21,10 @@ class RedisToolkitConfig(AppConfig):
         """Watch the connections that are open and those to come."""
         from redis_toolkit.cache import following, receivers, through
         from redis_toolkit.checks import check_databases, check_models, check_server, check_settings
+        from redis_toolkit.contrib import log_events
         from redis_toolkit.sessions import passwords
         from redis_toolkit.signals import breaker_changed
-        from redis_toolkit.stats import offenders
+        from redis_toolkit.stats import hearing, offenders
         from redis_toolkit.tokens import receivers as tokens
 
         register(check_settings, Tags.caches)
@@ -40,6 +41,8 @@ class RedisToolkitConfig(AppConfig):
         pre_migrate.connect(receivers.before_migrate, sender=self, dispatch_uid="redis_toolkit.migrates")
         post_migrate.connect(receivers.on_migrate, sender=self, dispatch_uid="redis_toolkit.migrated")
         offenders.connect()
+        hearing.connect()
+        log_events.connect()
         passwords.connect()
         tokens.connect()
         got_request_exception.connect(receivers.on_request_exception, dispatch_uid="redis_toolkit.rollback")

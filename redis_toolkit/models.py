@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-__all__ = ["Ban", "Ledger", "Outbox", "Token"]
+__all__ = ["Ban", "CodeCount", "Ledger", "LiveSession", "Outbox", "Server", "Statistic", "Token"]
 
 
 class Outbox(models.Model):
@@ -70,6 +70,49 @@ class Ban(Ledger):
         default_permissions = ("view", "add", "delete")
         verbose_name = "ban"
         verbose_name_plural = "throttles and bans"
+
+
+class Statistic(Ledger):
+    """The cache's pages in the admin: who may see what is counted, and who may end entries, load and compare.
+
+    (Proxies, all of these, for the reason that :class:`Ban` has.)
+    """
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view", "change")
+        verbose_name = "cache statistic"
+        verbose_name_plural = "cache"
+
+
+class LiveSession(Ledger):
+    """The page of sessions in the admin: who may see who is logged in, and end their sessions."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view", "delete")
+        verbose_name = "session"
+        verbose_name_plural = "sessions"
+
+
+class CodeCount(Ledger):
+    """The page of one-time codes in the admin: who may see how many there were."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = "one-time code"
+        verbose_name_plural = "one-time codes"
+
+
+class Server(Ledger):
+    """The page of the servers' health in the admin: who may see it."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = "server"
+        verbose_name_plural = "health of the servers"
 
 
 class Token(models.Model):

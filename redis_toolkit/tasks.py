@@ -29,6 +29,7 @@ __all__ = [
     "refresh",
     "send_code",
     "send_refresh",
+    "send_warm",
     "warm",
 ]
 
@@ -108,6 +109,11 @@ def warm(names: Sequence[str] | None = None, models: Sequence[str] = ()) -> int:
     declared. May be killed, repeated, and run twice at once.
     """
     return sum(each.done for each in warming.warm([] if names is None and models else names, models=models))
+
+
+def send_warm(names: Sequence[str], models: Sequence[str]) -> None:
+    """For ``REDIS_TOOLKIT_WARMER``: have a worker fill these. Raises what the broker raises."""
+    warm.apply_async((list(names), list(models)), retry=False)
 
 
 # As long as nobody tells of the same answer again.

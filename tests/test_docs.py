@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
+from redis import Redis
 
+from bench import sizes, summary
+from docs import commands_page
 from docs.settings_page import PAGE, render
 from redis_toolkit import conf, signals
+from redis_toolkit.dashboard.advice import Advice
+from redis_toolkit.testing import ValkeyServer
 from tests import snippets
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +27,8 @@ PAGES = [
     *sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts),
 ]
 TUTORIAL = DOCS / "tutorial" / "first-cached-model.md"
+#: It is followed word by word, in an environment of its own: tests/test_tutorial.py.
+FOLLOWED = DOCS / "tutorial" / "a-new-project.md"
 CHECK = re.compile(r"redis_toolkit\.[EWI]\d{3}\b")
 
 
@@ -120,6 +129,40 @@ def test_every_command_is_documented():
     assert said == commands
 
 
+def test_the_page_of_options_is_written_from_the_parsers():
+    """docs/reference/command-options.md is what `make docs` writes today, each command in it once."""
+    page = commands_page.PAGE.read_text("utf-8")
+    assert page == commands_page.render()
+    headings = re.findall(r"^## `(\w+)`$", page, re.MULTILINE)
+    assert headings == commands_page.names()
+    assert len(headings) >= 10
+
+
+def test_every_module_that_may_be_imported_is_in_the_page_of_public_names():
+    """Rooms, watchers, the kit and errors are told by their docstrings there, and each optional module has its line."""
+    page = (DOCS / "reference" / "api.md").read_text("utf-8")
+    told = re.findall(r"^\.\. automodule:: redis_toolkit\.(\w+)$", page, re.MULTILINE)
+    assert set(told) == {
+        "cache", "throttling", "otp", "sessions", "tokens", "stats", "doctor", "testing", "exceptions",
+    }  # fmt: skip
+    optional = {path.stem for path in (ROOT / "redis_toolkit/contrib").glob("[a-z]*")} | {"tasks"}
+    named = set(re.findall(r"^\| `redis_toolkit\.(?:contrib\.)?(\w+)` \|", page, re.MULTILINE))
+    assert named - set(told) - {"signals", "conf"} == optional
+
+
+def test_every_public_name_has_something_to_say():
+    """What the page of public names shows of each of the names is a sentence of our own."""
+    silent = []
+    for name in re.findall(r"automodule:: (\S+)$", (DOCS / "reference" / "api.md").read_text("utf-8"), re.MULTILINE):
+        module = import_module(name)
+        silent += [
+            f"{name}.{each}"
+            for each in module.__all__
+            if callable(getattr(module, each)) and not getattr(module, each).__doc__
+        ]
+    assert silent == []
+
+
 def test_every_test_that_a_page_names_exists():
     """A page that says which test shows something names one that is there."""
     said = set(re.findall(r"[`:](test_\w+)`", text_of("README.md", "docs/**/*.md")))
@@ -144,7 +187,7 @@ def test_paths_exist(page):
     assert missing == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if snippets.blocks(page)], ids=named)
+@pytest.mark.parametrize("page", [page for page in PAGES if snippets.blocks(page) and page != FOLLOWED], ids=named)
 def test_snippets_run(page, tmp_path, redis_url):
     """The page's Python, typed into a new project, runs without a warning and with the queries it promises."""
     own, first = snippets.blocks(page), snippets.blocks(TUTORIAL)
@@ -159,6 +202,59 @@ def test_snippets_run(page, tmp_path, redis_url):
     modules = [name.removesuffix(".py").replace("/", ".") for name in files if name.startswith("lessons/")]
     result = snippets.run(tmp_path, [*(f"import {module}" for module in modules), *shell])
     assert result.returncode == 0, result.stderr
+
+
+def test_every_judgement_of_the_dashboard_is_explained():
+    """The page on when not to cache has a row for each word that a piece of advice may have, in their order, and no other."""
+    page = (DOCS / "explanation" / "when-not-to-cache.md").read_text("utf-8")
+    words = get_args(get_type_hints(Advice)["about"])
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(words)
+    assert len(words) == 9
+
+
+def test_the_table_of_sizes_is_the_one_that_the_benchmark_prints():
+    """The page on sizing has a row for each of the 12 things that `make bench ARGS=sizes` weighs, in its order."""
+    page = (DOCS / "explanation" / "sizing.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| [\d,]+ \| [\d.]+ \|$", page, re.MULTILINE)
+    assert rows == list(sizes.WHAT)
+    assert len(rows) == 12
+
+
+def test_the_table_in_the_readme_is_the_one_that_the_benchmark_prints():
+    """README has the head and the 11 lines of `make bench ARGS=summary`, whom each compares, when and on which machine."""
+    lines = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("|")]
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    at = table.index(list(summary.HEAD))
+    rows = table[at + 2 : at + 2 + len(summary.LINES)]
+    assert [row[0].removeprefix("200 ") for row in rows] == [line.title for line in summary.LINES]
+    assert len(rows) == 11
+    for row, line in zip(rows, summary.LINES, strict=True):
+        assert [label for label, _ in line.django if label not in row[2]] == []
+        assert [label for label, _ in line.others if label not in row[3]] == []
+    told = r"Measured 20\d\d-\d\d-\d\d by `make bench ARGS=summary` on \d+ processors \(.+\), \w+;"
+    assert re.search(told, text_of("README.md"))
+
+
+def test_the_servers_of_the_page_on_deploying():
+    """Both configurations start a server, which evicts and keeps a file as the page says."""
+    found = {}
+    text = (DOCS / "how-to" / "deploy.md").read_text("utf-8")
+    for name, block in re.findall(r"^```ini\n# valkey-(\w+)\.conf\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        told = dict(line.split(" ", 1) for line in block.splitlines())
+        # (Where it listens, and where its files are, is the test server's own business.)
+        config = {key: value.strip('"') for key, value in told.items() if key not in {"port", "bind"}}
+        with ValkeyServer(config=config) as server, Redis.from_url(server.url, decode_responses=True) as client:
+            found[name] = client.config_get("maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "save")
+    assert found == {
+        "cache": {
+            "maxmemory": str(512 * 2**20), "maxmemory-policy": "allkeys-lru", "appendonly": "no",
+            "appendfsync": "everysec", "save": "",
+        },
+        "durable": {
+            "maxmemory": str(256 * 2**20), "maxmemory-policy": "noeviction", "appendonly": "yes",
+            "appendfsync": "always", "save": found["durable"]["save"],
+        },
+    }  # fmt: skip
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any, Final
 
@@ -20,12 +21,14 @@ from redis_toolkit.cache import transcripts
 from redis_toolkit.cache.asking import ask
 from redis_toolkit.cache.databases import logical_name, primary_of
 from redis_toolkit.cache.instances import link_known
-from redis_toolkit.cache.locations import Location, locate
+from redis_toolkit.cache.locations import Location, NoQuestion, locate
 from redis_toolkit.cache.plans import Shape
 from redis_toolkit.cache.reading import NO_COLUMNS, Loaded, Question, Source
+from redis_toolkit.cache.telling import alone
 from redis_toolkit.conf import settings
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError
+from redis_toolkit.signals import cache_read
 
 __all__ = ["execute", "pack_rows", "read_rows", "rows", "source_of", "value"]
 
@@ -52,20 +55,36 @@ def source_of(model: Any, using: str | None, hints: Mapping[str, Any], read: str
 
 def _source(queryset: Any) -> Source | None:
     """The source of ``queryset``; None if this queryset must be answered by the database."""
-    if queryset._cache_mode == "off" or queryset._for_write:
-        return None
-    if type(queryset._hints.get("instance")) is queryset.model:
-        # refresh_from_db() through a cached base manager: it is there to see what the database has.
+    if not _may_be_answered(queryset):
         return None
     return source_of(queryset.model, queryset._db, queryset._hints, queryset.db)
+
+
+def _may_be_answered(queryset: Any) -> bool:
+    """Whether the cache is asked at all."""
+    if queryset._cache_mode == "off" or queryset._for_write:
+        return False
+    # If not: refresh_from_db() through a cached base manager. It is there to see what the database has.
+    return type(queryset._hints.get("instance")) is not queryset.model
+
+
+def _alone(kind: str, queryset: Any) -> AbstractContextManager[None]:
+    """Around a question to the database: for watchers, if the cache should have answered it."""
+    if not cache_read.is_heard or not _may_be_answered(queryset):
+        return nullcontext()
+    return alone(kind, queryset.model, queryset.db)
 
 
 def rows(queryset: Any) -> list[Any]:
     """What iterating ``queryset`` gives: instances, dictionaries, tuples or single values."""
     source = _source(queryset) if queryset._iterable_class in _ITERABLES else None
-    location = None if source is None else locate("rows", queryset, source)
-    if source is None or location is None or location.plan.shape is None:
+    try:
+        location = None if source is None else locate("rows", queryset, source)
+    except NoQuestion:
         return list(queryset._iterable_class(queryset))
+    if source is None or location is None or location.plan.shape is None:
+        with _alone("rows", queryset):
+            return list(queryset._iterable_class(queryset))
     shape = location.plan.shape
 
     def read(payload: bytes | None) -> list[Any]:
@@ -85,9 +104,13 @@ def rows(queryset: Any) -> list[Any]:
 def value(kind: str, queryset: Any, compute: Callable[[], Any], *further: Any) -> Any:
     """A count, an aggregate, whether anything exists: ``compute`` asks the database for it."""
     source = _source(queryset)
-    location = None if source is None else locate(kind, queryset, source, *further)
-    if source is None or location is None:
+    try:
+        location = None if source is None else locate(kind, queryset, source, *further)
+    except NoQuestion:
         return compute()
+    if source is None or location is None:
+        with _alone(kind, queryset):
+            return compute()
 
     def read(payload: bytes | None) -> Any:
         return decode_value(payload or b"")
@@ -109,9 +132,11 @@ def _ask(
     kind: str, queryset: Any, location: Location, source: Source, fingerprint: bytes,
     read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
 ) -> Any:  # fmt: skip
-    tables = location.plan.recipe.tables if location.plan.recipe is not None else ()
-    terms = queryset._cache_terms
-    question = Question(kind, queryset.model, location.key, location.stamps, tables, terms, fingerprint, read, load)
+    recipe, terms = location.plan.recipe, queryset._cache_terms
+    tables, pins = ((), ()) if recipe is None else (recipe.tables, recipe.pins)
+    question = Question(
+        kind, queryset.model, location.key, location.stamps, tables, terms, fingerprint, read, load, pins=pins
+    )
     return ask(question, source, refresh=queryset._cache_mode == "refresh")
 
 

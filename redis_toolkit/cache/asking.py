@@ -139,7 +139,7 @@ class Asking(Finding):
             except CodecError as error:
                 unreadable(self.question.model, error)
             else:
-                self._report("shared")
+                self._report("shared", load.took)
                 return answer
         # Where loads fail each finds out for itself, none after the other.
         self._alone = load.failed
@@ -154,7 +154,7 @@ class Asking(Finding):
             if not self._held or is_open(self.reader.connection):
                 raise
             _log.warning("An answer was not refreshed: %s", str(error))
-            self._report("hit")
+            self._report(self._outcome_held)
             return self._held[0]
         return answer
 
@@ -187,14 +187,14 @@ class Asking(Finding):
     def _look_again(self, load: Load | None) -> Any:
         """What somebody else has stored, for all threads that wait for this one."""
         if self._held:
-            self._report("hit")
+            self._report(self._outcome_held)
             return self._held[0]
         if load is None:
             return NOTHING if self._ahead else self.look()
         load.seal()
         answer = self.look()
-        if self._payload is not NOTHING:
-            load.land(self._payload, verified=True)
+        if self._body is not None and self._dead is None:
+            load.land(self._body.payload, verified=True)
         return answer
 
     def _bypass(self, load: Load | None) -> Steps:
@@ -202,7 +202,7 @@ class Asking(Finding):
         if self._ahead:
             return NOTHING
         if self._held:
-            self._report("hit")
+            self._report(self._outcome_held)
             return self._held[0]
         question, connection = self.question, self.reader.connection
         if load is not None and not watch_of(connection).may_fill(connection):
@@ -218,12 +218,18 @@ class Asking(Finding):
             if kept is not NOTHING:
                 return kept
             outage.begin(connection)
+            started = monotonic()
             loaded: Loaded = yield LOAD
+            took = monotonic() - started
         if loaded.is_for_all:
             outage.keep(question.key, loaded.payload)
-        self._land(load, loaded, verified=False)
-        self._report("bypass")
+        self._land(load, loaded, took, verified=False)
+        self._report("bypass", took)
         return loaded.answer
+
+    @property
+    def _outcome_held(self) -> str:
+        return "hit" if self._dead is None else "stale"
 
     def _kept(self, outage: Outage) -> Any:
         """What this process keeps while Redis is away, as objects of the caller's own, or NOTHING."""
@@ -263,14 +269,15 @@ class Asking(Finding):
         stored = reader.store(commands)
         stand = stored[-1] if followers and loaded.is_for_all and stored and reader.link.run == server_run else ()
         under = len(tokens) if loaded.stamps is None else loaded.stamps
-        self._land(load, loaded, verified=bool(stand) and list(stand[:under]) == tokens[:under])
-        self._report("refresh" if self._ahead else "miss")
+        self._land(load, loaded, took, verified=bool(stand) and list(stand[:under]) == tokens[:under])
+        self._report("refresh" if self._ahead else "miss", took)
         return loaded.answer
 
     @staticmethod
-    def _land(load: Load | None, loaded: Loaded, *, verified: bool) -> None:
+    def _land(load: Load | None, loaded: Loaded, took: float, *, verified: bool) -> None:
         """Give what was loaded to those who wait for it, or say that it is not for them."""
         if load is not None and loaded.is_for_all:
+            load.took = took
             load.land(loaded.payload, verified=verified)
         elif load is not None:
             load.failed = True

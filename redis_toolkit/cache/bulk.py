@@ -10,13 +10,15 @@ from django.db.models import QuerySet
 
 from redis_toolkit.cache import gate, outages
 from redis_toolkit.cache.answers import execute, pack_rows, read_rows
-from redis_toolkit.cache.entries import open_entry
+from redis_toolkit.cache.entries import open_entry, took_of
 from redis_toolkit.cache.freshness import Terms
-from redis_toolkit.cache.reading import Loaded, Reader, Source, report, unreadable
+from redis_toolkit.cache.reading import Loaded, Reader, Source, unreadable
 from redis_toolkit.cache.rows import ABSENT, Place, Rows
+from redis_toolkit.cache.telling import Why, grouped, report, why_dead
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic
 from redis_toolkit.exceptions import CodecError
+from redis_toolkit.signals import cache_read
 
 __all__ = ["fill", "in_bulk"]
 
@@ -34,9 +36,7 @@ def in_bulk(
     places = rows.places(wanted, source) if field_name == "pk" else rows.places_by(field_name, wanted, source)
     if places is None:
         return None
-    began = monotonic()
-    found, outcome = _Bulk(rows, source, terms, field_name).answer(places)
-    report("bulk", rows.model, outcome, source, began)
+    found = _Bulk(rows, source, terms, field_name).answer(places)
     return {key: found[key] for key in places if found.get(key, ABSENT) is not ABSENT}
 
 
@@ -52,6 +52,8 @@ class _Bulk:
     """The means of one bulk read."""
 
     def __init__(self, rows: Rows, source: Source, terms: Terms, field_name: str) -> None:
+        self._told_at = monotonic()
+        self._pins: tuple[str, ...] = ()
         self._rows = rows
         self._source = source
         self._terms = terms
@@ -59,8 +61,9 @@ class _Bulk:
         self._field_name = field_name
         self._reader = Reader(source)
 
-    def answer(self, places: Places) -> tuple[dict[Any, Any], str]:
-        """The rows by key (or ABSENT), and how they were come by."""
+    def answer(self, places: Places) -> dict[Any, Any]:
+        """The rows by key (or ABSENT)."""
+        self._pins = next((place.by.names for place in places.values()), ())
         stamps = list(dict.fromkeys(stamp for place in places.values() for stamp in place.stamps))
         entries = [place.key for place in places.values()]
         reader = self._reader
@@ -68,21 +71,27 @@ class _Bulk:
         if seen is None:
             return self._without_redis(places)
         values = dict(zip(stamps, seen[len(entries) :], strict=True))
-        found = self._hits(dict(zip(places, seen, strict=False)), places, values)
+        there = dict(zip(places, seen, strict=False))
+        found = self._hits(there, places, values)
         missing = {key: place for key, place in places.items() if key not in found}
+        if found and cache_read.is_heard:
+            hits = [entry for key in found if (entry := there[key]) is not None]
+            # (One query would have loaded them all.)
+            self._tell("hit", {Why(""): len(found)}, max(map(took_of, hits)), sum(map(len, hits)))
         if not missing:
-            return found, "hit"
+            return found
         absent = self._rows.absent(missing.values(), self._source)
         if absent is not None:
             ruled_out = reader.ruled_out(*absent)
             found |= {key: ABSENT for key, out in zip(missing, ruled_out, strict=True) if out}
             missing = {key: place for key, place in missing.items() if key not in found}
+            if any(ruled_out):
+                self._tell("absent", {Why("empty"): sum(ruled_out)})
             if not missing:
-                return found, "absent"
-        loaded, outcome = self._fill(missing, values)
-        return found | loaded, outcome
+                return found
+        return found | self._fill(missing, there, values)
 
-    def _without_redis(self, places: Places) -> tuple[dict[Any, Any], str]:
+    def _without_redis(self, places: Places) -> dict[Any, Any]:
         """The rows from the database, but for those that this process keeps."""
         shape = self._rows.shape
         outage = outages.Outage(self._reader, self._rows.tables, shape.codec.fingerprint, self._terms.outage)
@@ -91,15 +100,20 @@ class _Bulk:
         raws = {key: read_rows(shape, payload, self._source.read)[0] for key, payload in kept.items() if payload}
         found |= zip(raws, self._rows.build(list(raws.values()), self._source), strict=True)
         missing = {key: place for key, place in places.items() if key not in found}
+        if found:
+            self._tell("kept", {Why(self._reader.why): len(found)})
         if not missing:
-            return found, "kept"
+            return found
         outage.begin(self._reader.connection)
+        started = monotonic()
         loaded, payloads = self._load(missing)
+        took = monotonic() - started
         for key, place in missing.items():
             payload, error = payloads.get(key, (None, None))
             if error is None:
                 outage.keep(place.key, payload)
-        return found | loaded, "bypass"
+        self._tell("bypass", {Why(self._reader.why): len(missing)}, took)
+        return found | loaded
 
     def _hits(
         self, entries: Mapping[Any, bytes | None], places: Places, values: Mapping[str, bytes | None]
@@ -134,26 +148,59 @@ class _Bulk:
             run, started = reader.link.run, monotonic()
             payloads = self._read(places)[1]
             self._store(
-                {key: places[key] for key in payloads}, dict(zip(needed, tokens, strict=True)), run, payloads, started
-            )
+                {key: places[key] for key in payloads}, dict(zip(needed, tokens, strict=True)), run, payloads,
+                monotonic() - started,
+            )  # fmt: skip
 
-    def _fill(self, missing: Places, values: Mapping[str, bytes | None]) -> tuple[dict[Any, Any], str]:
-        """The rows that are missing, loaded and stored."""
+    def _fill(
+        self, missing: Places, there: Mapping[Any, bytes | None], values: Mapping[str, bytes | None]
+    ) -> dict[Any, Any]:
+        """The rows that are missing, loaded and stored, where ``there`` lay no valid entry."""
         reader = self._reader
+        whys = self._whys(missing, there, values) if cache_read.is_heard else {}
         needed = list(dict.fromkeys(stamp for place in missing.values() for stamp in place.stamps))
         tokens = reader.tokens(needed, [values[stamp] for stamp in needed], self._ttl)
-        if tokens is None:
-            return self._load(missing)[0], "bypass"
         run, started = reader.link.run, monotonic()
         found, payloads = self._load(missing)
-        self._store(missing, dict(zip(needed, tokens, strict=True)), run, payloads, started)
-        return found, "miss"
+        took = monotonic() - started
+        if tokens is None:
+            self._tell("bypass", {Why(reader.why): len(missing)}, took)
+            return found
+        self._store(missing, dict(zip(needed, tokens, strict=True)), run, payloads, took)
+        self._tell("miss", whys, took, reader.stored or None)
+        return found
+
+    def _whys(
+        self, missing: Places, there: Mapping[Any, bytes | None], values: Mapping[str, bytes | None]
+    ) -> dict[Why, int]:
+        """How many entries are missing for what reason."""
+        run, fingerprint, whys = self._reader.link.run, self._rows.shape.codec.fingerprint, []
+        for key, place in missing.items():
+            entry, now = there[key], [values[stamp] for stamp in place.stamps]
+            whys.append(Why("empty") if entry is None else why_dead(entry, fingerprint, run, place.stamps, now))
+        return grouped(whys)
+
+    def _tell(
+        self, outcome: str, whys: Mapping[Why, int], loaded: float | None = None, size: int | None = None
+    ) -> None:
+        """Tell watchers how many rows were come by so: each its share of time and bytes, and the first of the load."""
+        if not cache_read.is_heard:
+            return
+        before, self._told_at = self._told_at, monotonic()
+        total = sum(whys.values())
+        for at, ((reason, stamp), count) in enumerate(whys.items()):
+            share = count / total
+            report(
+                kind="bulk", model=self._rows.model, outcome=outcome, alias=self._source.read, count=count,
+                seconds=(self._told_at - before) * share, reason=reason, stamp=stamp, pins=self._pins,
+                loaded=None if at else loaded, size=None if size is None else round(size * share),
+            )  # fmt: skip
 
     def _store(
-        self, missing: Places, now: Mapping[str, bytes], run: bytes, payloads: Mapping[Any, _Payload], started: float
+        self, missing: Places, now: Mapping[str, bytes], run: bytes, payloads: Mapping[Any, _Payload], took: float
     ) -> None:
         """Store rows, or that they are not there, under the tokens ``now`` of their stamps."""
-        took, fingerprint, commands = monotonic() - started, self._rows.shape.codec.fingerprint, []
+        fingerprint, commands = self._rows.shape.codec.fingerprint, []
         for key, place in missing.items():
             payload, error = payloads.get(key, (None, None))
             loaded = Loaded(None, payload, len(place.stamps) - 1 if key in payloads else None, error)

@@ -7,7 +7,7 @@ Its own table can have a finer stamp where the top level of its WHERE pins the p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import Any, Final
 
 from django.db import connections
@@ -18,6 +18,7 @@ from django.db.models.lookups import Exact, In, IntegerFieldExact
 from django.db.models.sql.query import Query
 from django.db.models.sql.where import AND, WhereNode
 
+from redis_toolkit.cache.columns import namer_of
 from redis_toolkit.cache.identity import Uncacheable
 from redis_toolkit.cache.tables import NEW, By, Table, tables
 
@@ -38,7 +39,7 @@ Path = tuple[int, ...]
 class Recipe:
     """How to get from a query to its stamps."""
 
-    __slots__ = ("_base", "_others", "_paths", "by", "is_row_for_row", "pinned", "tables")
+    __slots__ = ("_base", "_others", "_paths", "by", "is_row_for_row", "pinned", "pins", "tables")
 
     def __init__(self, base: Table, by: By | None, paths: tuple[Path, ...], others: list[Table]) -> None:
         self._base = base
@@ -48,6 +49,8 @@ class Recipe:
         self.tables = tuple(dict.fromkeys((base.name, *(table.name for table in others))))
         #: Whether each row of the answer is one of the table's: no group of none, no function that makes many of one.
         self.is_row_for_row = False
+        #: Fields that the query pins to values, as `by` could name them: for watchers.
+        self.pins: tuple[str, ...] = ()
         #: Whether the primary key is pinned, so that a row may be missing because its key is not there *yet*.
         self.pinned = by is not None and by is base.pk
 
@@ -63,7 +66,7 @@ class Recipe:
 
     def coarsen(self) -> None:
         """Depend on the whole of the query's own table."""
-        self.by, self.pinned = None, False
+        self.by, self.pinned, self.pins = None, False, ()
 
     def names(self, query: Query) -> list[str] | None:
         """The names of the finest stamps that cover ``query``; None if only ``*`` does."""
@@ -95,8 +98,10 @@ def recipe_of(query: Query, sql: str, alias: str) -> Recipe:
     base = watched.by_name.get(query.get_meta().db_table)
     if base is None or base not in read:
         raise Uncacheable(f"the table of {query.get_meta().label} is not watched, or not read")
-    by, paths = _finest(base, query) if read.count(base) == 1 and not query.combinator else (None, ())
+    is_once = read.count(base) == 1 and not query.combinator
+    by, paths = _finest(base, query) if is_once else (None, ())
     recipe = Recipe(base, by, paths, [table for table in dict.fromkeys(read) if table is not base])
+    recipe.pins = _pins(query, alias) if is_once else ()
     recipe.is_row_for_row = not query.annotations and query.group_by is None
     return recipe
 
@@ -116,6 +121,26 @@ def _finest(base: Table, query: Query) -> tuple[By | None, tuple[Path, ...]]:
             if sum(isinstance(_at(query.where, path), In | TupleIn) for path in paths) <= 1:
                 return by, paths
     return None, ()
+
+
+def _pins(query: Query, alias: str) -> tuple[str, ...]:
+    """The fields that the top level pins to plain values, those whose values can name a stamp; of lists the first."""
+    columns, has_list = set[str](), False
+    for column, path in _pinned(query.where, query.base_table, ()):
+        lookup = _at(query.where, path)
+        if isinstance(lookup, In | TupleIn):
+            values: Any = lookup.rhs
+            # (No declaration helps a query with more values, or the values of a second list.)
+            if has_list or not isinstance(values, Sized) or len(values) > MOST_VALUES:
+                continue
+            has_list = True
+        columns.add(column)
+    own = query.get_meta().db_table
+    fields = [
+        field for field in query.get_meta().concrete_fields
+        if field.column in columns and field.model._meta.db_table == own
+    ]  # fmt: skip
+    return tuple(field.name for field in fields if namer_of(field, connections[alias].vendor))
 
 
 def _pinned(node: WhereNode, alias: str | None, path: Path) -> Iterator[tuple[str, Path]]:

@@ -28,7 +28,18 @@ from redis_toolkit.conf import settings
 from redis_toolkit.core.codecs import pack, unpack
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["MAX_STAMPS", "Body", "build", "head_size", "is_of_run", "is_under", "open_entry", "peek", "took_of"]
+__all__ = [
+    "MAX_STAMPS",
+    "Body",
+    "build",
+    "dead_since",
+    "head_size",
+    "is_of_run",
+    "is_under",
+    "open_entry",
+    "peek",
+    "took_of",
+]
 
 _VERSION: Final = b"\x02"
 _COMPRESSED: Final = 1
@@ -88,6 +99,21 @@ def open_entry(entry: bytes, fingerprint: bytes, run: bytes, stamps: list[bytes 
     if flags & _COMPRESSED:
         payload = bytes(unpack(payload, True, settings.MAX_ENTRY_BYTES * 64))
     return Body(payload, *times)
+
+
+def dead_since(entry: bytes, fingerprint: bytes, run: bytes, stamps: Sequence[bytes | None]) -> tuple[str, int]:
+    """Why ``entry`` is not valid: "unreadable", "columns", "run", or "ended" and by which of the stamps (else -1)."""
+    if entry[:1] != _VERSION or len(entry) <= _COUNT_AT:
+        return "unreadable", -1
+    if entry[2:_RUN_AT] != fingerprint:
+        return "columns", -1
+    if not is_of_run(entry, run):
+        return "run", -1
+    for at in range(entry[_COUNT_AT]):
+        begin = _TOKENS_AT + at * TOKEN_SIZE
+        if at >= len(stamps) or stamps[at] != entry[begin : begin + TOKEN_SIZE]:
+            return "ended", at
+    return "unreadable", -1
 
 
 def peek(entry: bytes, fingerprint: bytes) -> Body | None:

@@ -8,21 +8,28 @@ from typing import Any, Final
 from redis_toolkit.cache import own_writes, recency, refreshing
 from redis_toolkit.cache.entries import Body, is_of_run, open_entry, peek
 from redis_toolkit.cache.freshness import is_early
-from redis_toolkit.cache.reading import Question, Reader, Source, report, unreadable
+from redis_toolkit.cache.reading import Question, Reader, Source, unreadable
+from redis_toolkit.cache.telling import Why, why_dead
 from redis_toolkit.conf import settings
 from redis_toolkit.core.clock import monotonic, now
 from redis_toolkit.exceptions import CodecError
+from redis_toolkit.signals import cache_read
 
 __all__ = ["NOTHING", "Finding"]
 
 #: There is no answer (yet).
 NOTHING: Final = object()
+#: Outcomes of reads that give what lay in Redis.
+_FOUND: Final = frozenset({"hit", "stale"})
+_DEAD: Final = Why("ended")
 
 
 class Finding:
     """What the cache has to say to one question."""
 
-    __slots__ = ("_ahead", "_alone", "_began", "_held", "_payload", "_refresh", "_seen", "question", "reader", "source")
+    __slots__ = (
+        "_ahead", "_alone", "_began", "_body", "_dead", "_held", "_refresh", "_seen", "question", "reader", "source",
+    )  # fmt: skip
 
     def __init__(self, question: Question, source: Source, *, refresh: bool = False, ahead: bool = False) -> None:
         self._began = monotonic()
@@ -36,14 +43,17 @@ class Finding:
         #: What can be given if somebody else is renewing it, in a tuple.
         self._held: tuple[Any, ...] = ()
         self._seen: list[bytes | None] | None = None
-        self._payload: Any = NOTHING
+        #: What was found, if it may be given, by its stamps or by `stale`.
+        self._body: Body | None = None
+        #: Why what was found is not valid.
+        self._dead: Why | None = None
 
     # Looking
 
     def look(self) -> Any:
         """The answer if the cache may give one, NOTHING otherwise; one round trip."""
         question, reader = self.question, self.reader
-        self._held, self._payload, self._seen = (), NOTHING, None
+        self._held, self._body, self._dead, self._seen = (), None, None, None
         if not reader.may_ask(question.tables):
             return NOTHING
         stale = question.terms.stale
@@ -55,12 +65,14 @@ class Finding:
         try:
             body = open_entry(seen[0], question.fingerprint, reader.link.run, seen[1:])
             if body is None:
+                self._dead = self._why_dead(seen[0], seen[1:])
                 return self._stale(seen[0]) if stale else NOTHING
             answer = question.read(body.payload)
         except CodecError as error:
+            self._dead = Why("unreadable")
             unreadable(question.model, error)
             return NOTHING
-        self._payload = body.payload
+        self._body = body
         if stale:
             recency.saw(question.key, at, body.built, state)
         if not self._is_due(body):
@@ -103,7 +115,7 @@ class Finding:
         body = peek(entry, question.fingerprint)
         if body is None or not recency.is_within(question.key, question.terms.stale, body.built, question.tables):
             return NOTHING
-        answer = question.read(body.payload)
+        answer, self._body = question.read(body.payload), body
         if self._seen is not None and any(value is not None and value[:1] != b"t" for value in self._seen[1:]):
             # A writer is at work: what is loaded now could not be stored.
             self._report("stale")
@@ -123,5 +135,34 @@ class Finding:
         """Renew the answer, in another thread, if that is still due and nobody else is at it."""
         raise NotImplementedError
 
-    def _report(self, outcome: str) -> None:
-        report(self.question.kind, self.question.model, outcome, self.source, self._began)
+    def _report(self, outcome: str, loaded: float | None = None) -> None:
+        """Tell watchers how the read was answered. ``loaded``: seconds that it took to load the answer now."""
+        if not cache_read.is_heard:
+            return
+        question, body, seen = self.question, self._body, self._seen
+        size: int | None = self.reader.stored or None
+        if outcome in _FOUND and body is not None and seen and seen[0]:
+            loaded, size = body.took, len(seen[0])
+        reason, stamp = ("", "") if outcome == "hit" else self._why()
+        # (By position, for hits are told of here.)
+        cache_read.tell(
+            question.model, question.kind, outcome, self.source.read, monotonic() - self._began, question.name,
+            question.key, 1, reason, stamp, question.pins, loaded, size,
+        )  # fmt: skip
+
+    def _why_dead(self, entry: bytes, values: list[bytes | None]) -> Why:
+        """Why ``entry`` is not valid; in detail if anybody listens."""
+        question = self.question
+        if not cache_read.is_heard:
+            return _DEAD
+        return why_dead(entry, question.fingerprint, self.reader.link.run, question.stamps, values)
+
+    def _why(self) -> Why:
+        """Why the read was no hit, or the answer was made anew."""
+        if self.reader.why:
+            return Why(self.reader.why)
+        if self._refresh:
+            return Why("asked")
+        if self._dead is not None:
+            return self._dead
+        return Why("due") if self._body is not None else Why("empty")

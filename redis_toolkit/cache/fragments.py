@@ -28,6 +28,7 @@ from redis_toolkit.cache.freshness import terms
 from redis_toolkit.cache.memos import Memo
 from redis_toolkit.cache.portraits import portrait
 from redis_toolkit.cache.reading import Loaded
+from redis_toolkit.cache.telling import alone
 from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError, Misconfigured
@@ -75,7 +76,8 @@ class FragmentNode(Node):
         """The text of the block, marked safe. Raises TemplateSyntaxError for a ttl or a model that cannot be."""
         memo, asked = self._memo(context), self._asked(context)
         if asked is None:
-            return self._show(context, [])[0]
+            with alone("fragment", None, memo.alias, memo.name):
+                return self._show(context, [])[0]
 
         def load() -> Loaded:
             text, heard = self._show(context, question.tables)
@@ -129,7 +131,8 @@ class FragmentNode(Node):
         if memo is None:
             what = f"{{% cached %}} {self._about[1]} in {self._about[0]}"
             try:
-                memo = Memo(what, models, terms(None if ttl is None else float(ttl), None, None), is_checked=False)
+                own = terms(None if ttl is None else float(ttl), None, None)
+                memo = Memo(what, models, own, self._about[1], is_checked=False)
             except (Misconfigured, ValueError) as error:
                 raise TemplateSyntaxError(str(error)) from error
             if len(self._memos) < 100:

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from datetime import timedelta
 from functools import partial, wraps
@@ -22,6 +23,7 @@ from redis_toolkit.cache.awaiting import ask_awaiting
 from redis_toolkit.cache.freshness import terms
 from redis_toolkit.cache.memos import Memo
 from redis_toolkit.cache.reading import Loaded, Question, Source
+from redis_toolkit.cache.telling import alone
 from redis_toolkit.core.codecs import decode_value, encode_value
 from redis_toolkit.exceptions import CodecError, Misconfigured
 
@@ -70,7 +72,7 @@ def cached(
 
     def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
         name = _name_of(function, key)
-        calls = _known[name] = _Calls(function, name, Memo(f"@cached {name}", depends_on, declared))
+        calls = _known[name] = _Calls(function, name, Memo(f"@cached {name}", depends_on, declared, name))
         made: Any = (_awaited if calls.is_awaited else _called)(function, calls)
         made.nocache = function
         # They live as long as what they are of.
@@ -123,6 +125,10 @@ class _Calls:
             return encode_value([self._name, list(bound.arguments.items())])
         except CodecError:
             return None
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Around a call that is not remembered."""
+        return alone("value", None, self._memo.alias, self._name)
 
     def loads(self, args: Any, kwargs: Any) -> Callable[[], Any]:
         """What calls the function and gives what it gave, awaited if that is.
@@ -196,7 +202,8 @@ def _called(function: Callable[..., Any], calls: _Calls) -> Any:
     def answer(args: Any, kwargs: Any, *, refresh: bool) -> Any:
         asked = calls.asked(args, kwargs)
         if asked is None:
-            return function(*args, **kwargs)
+            with calls.alone():
+                return function(*args, **kwargs)
         return ask(*calls.question(asked, calls.loads(args, kwargs)), refresh=refresh)
 
     @wraps(function)
@@ -216,7 +223,8 @@ def _awaited(function: Callable[..., Any], calls: _Calls) -> Any:
     async def answer(args: Any, kwargs: Any, *, refresh: bool) -> Any:
         asked = calls.asked(args, kwargs)
         if asked is None:
-            return await function(*args, **kwargs)
+            with calls.alone():
+                return await function(*args, **kwargs)
         load = calls.loads(args, kwargs)
         return await ask_awaiting(partial(calls.question, asked, load), load, refresh=refresh)
 

@@ -49,6 +49,7 @@ class Load:
         "is_running",
         "payload",
         "tokens",
+        "took",
     )
 
     def __init__(self, place: Place) -> None:
@@ -63,6 +64,8 @@ class Load:
         self.is_running = False
         self.payload: bytes | None = None
         self.tokens: list[bytes] | None = None
+        #: Seconds that it took, once that is known.
+        self.took: float | None = None
 
     def is_useless(self, seen: Sequence[bytes | None] | None) -> bool:
         """Whether who has ``seen`` these stamps cannot be given this answer: one has changed since it was begun."""

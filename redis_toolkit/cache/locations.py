@@ -13,7 +13,11 @@ from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import encode_value
 from redis_toolkit.exceptions import CodecError
 
-__all__ = ["Location", "locate"]
+__all__ = ["Location", "NoQuestion", "locate"]
+
+
+class NoQuestion(Exception):
+    """The answer is empty whatever is in the database, and Django knows it."""
 
 
 class Location(NamedTuple):
@@ -29,13 +33,18 @@ class Location(NamedTuple):
 
 
 def locate(kind: str, queryset: Any, source: Source, *further: Any) -> Location | None:
-    """Where the answer of ``kind`` to ``queryset`` lies; None if it must not be cached."""
+    """Where the answer of ``kind`` to ``queryset`` lies; None if it must not be cached.
+
+    Raises NoQuestion if the database is not asked either.
+    """
     try:
         way = None if queryset._trace is None or further else _way(kind, queryset, source)
         if way is not None and way.plan.settled:
             return way.location(queryset._asked, source)
         plan, values = plan_for(kind, queryset.traced_query(), source.read, *further)
         if plan.recipe is None:
+            if plan.is_empty:
+                raise NoQuestion
             return None
         return _location(plan, plan.key(source.logical, values), plan.recipe.names(queryset.traced_query()), source)
     except CodecError:

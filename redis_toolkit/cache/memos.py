@@ -18,14 +18,14 @@ from redis_toolkit.core import keys
 from redis_toolkit.core.codecs import decode_value
 from redis_toolkit.exceptions import Misconfigured
 
-__all__ = ["Memo", "refusals"]
+__all__ = ["Memo", "known", "refusals"]
 
 #: Those that are alive, for the check at the start.
 _all: Final[WeakSet[Memo]] = WeakSet()
 
 
 class Memo:
-    """One thing remembered: ``what`` it is called in messages, the models it depends on, its terms.
+    """One thing remembered: ``what`` it is called in messages, ``name`` by watchers; its models; its terms.
 
     Raises Misconfigured for no model at all and for what is no list of models or names (``"app.Model"``), ValueError
     for a ttl that is not positive.
@@ -36,6 +36,7 @@ class Memo:
         what: str,
         depends_on: Sequence[type[Model] | str],
         terms: Terms,
+        name: str = "",
         *,
         is_checked: bool = True,
     ) -> None:
@@ -48,6 +49,7 @@ class Memo:
                 f"{what} needs at least one model in depends_on: without one nothing would ever end an answer."
             )
         self.what = what
+        self.name = name
         self.terms = terms
         self._depends_on = tuple(depends_on)
         self._found: tuple[type[Model], ...] | None = None
@@ -66,8 +68,20 @@ class Memo:
         where = keys.make("f", logical_name(alias), keys.digest(asked))
         names = [table.name for table in read_tables]
         reading: Callable[[bytes | None], Any] = lambda data: read(data or b"")  # noqa: E731
-        question = Question(kind, None, where, stamps, names, self.terms, NO_COLUMNS, reading, load, told=told)
+        question = Question(
+            kind, None, where, stamps, names, self.terms, NO_COLUMNS, reading, load, told=told, name=self.name
+        )
         return question, Source(alias, alias)
+
+    @property
+    def alias(self) -> str:
+        """The database that what is remembered comes from, as far as that is known before the first question."""
+        return router.db_for_write(self._found[0]) if self._found else ""
+
+    @property
+    def models(self) -> tuple[type[Model], ...]:
+        """The models it depends on. Raises Misconfigured."""
+        return self._found or self._models()
 
     def refusal(self) -> str | None:
         """What :meth:`question` will raise; None: nothing."""
@@ -118,3 +132,8 @@ class Memo:
 def refusals() -> list[str]:
     """What the first use of each that was imported by now will raise."""
     return sorted(filter(None, (memo.refusal() for memo in list(_all))))
+
+
+def known() -> dict[str, Memo]:
+    """Those that are alive and have a name for watchers, by it."""
+    return {memo.name: memo for memo in list(_all) if memo.name}

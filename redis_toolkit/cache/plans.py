@@ -66,6 +66,11 @@ class Plan:
         self.reason = reason
         self.lasts = reason is not _EMPTY
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the answer is empty for these values, and no database need be asked for it."""
+        return self.reason is _EMPTY
+
     def key(self, alias: str, values: list[Any]) -> str:
         """The key of the entry for ``values``. Raises CodecError for a value that cannot be written down."""
         return keys.make("q", logical_name(alias), keys.digest(self.digest + encode_value(values)))

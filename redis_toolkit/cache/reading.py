@@ -17,14 +17,14 @@ from redis_toolkit.cache.freshness import Terms, jittered
 from redis_toolkit.cache.stamps import all_tokens, ensure
 from redis_toolkit.cache.watch import Watch, watch_of
 from redis_toolkit.conf import settings
-from redis_toolkit.core.clock import monotonic, now
+from redis_toolkit.core.clock import now
 from redis_toolkit.core.connections import Link, link, pack
 from redis_toolkit.core.scripts import run
 from redis_toolkit.exceptions import CodecError, StoreUnavailable
-from redis_toolkit.signals import cache_failed, cache_read
+from redis_toolkit.signals import cache_failed
 from redis_toolkit.structures.bloom import Filter
 
-__all__ = ["Loaded", "Question", "Reader", "Source", "report", "unreadable"]
+__all__ = ["Loaded", "Question", "Reader", "Source", "unreadable"]
 
 _log = logging.getLogger("redis_toolkit.cache")
 #: Stored in place of the columns' fingerprint for answers that are no rows.
@@ -73,15 +73,19 @@ class Question:
     """A cacheable question: where its answer lies, what it depends on, for how long, how to read it, how to load it.
 
     ``told``: gives it as plain values (its kind first), by which another process can ask it; None, or gives None, if
-    that cannot be.
+    that cannot be. ``name`` and ``pins`` are for watchers, as in ``signals.cache_read``.
     """
 
-    __slots__ = ("absent", "fingerprint", "key", "kind", "load", "model", "read", "stamps", "tables", "terms", "told")
+    __slots__ = (
+        "absent", "fingerprint", "key", "kind", "load", "model", "name", "pins", "read", "stamps", "tables", "terms",
+        "told",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - a record
         self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], terms: Terms,
         fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
         absent: Absent | None = None, told: Callable[[], list[Any] | None] | None = None,
+        name: str = "", pins: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         self.absent = absent
         self.told = told
@@ -94,6 +98,8 @@ class Question:
         self.fingerprint = fingerprint
         self.read = read
         self.load = load
+        self.name = name
+        self.pins = pins
 
     @property
     def ttl(self) -> float:
@@ -107,27 +113,48 @@ class Question:
 
 
 class Reader:
-    """The means of one cached read: the connections that read and write, what is under way, and the link to Redis."""
+    """The means of one cached read: the connections that read and write, what is under way, and the link to Redis.
 
-    __slots__ = ("connection", "link", "watch", "writer")
+    ``why``: for what reason Redis was not asked, or nothing may be stored (as ``signals.cache_read`` has it; empty:
+    none). ``stored``: how many bytes of entries were made to be stored.
+    """
+
+    __slots__ = ("connection", "link", "stored", "watch", "why", "writer")
 
     def __init__(self, source: Source) -> None:
         self.connection: BaseDatabaseWrapper = connections[source.read]
         self.writer: BaseDatabaseWrapper = connections[source.logical] if source.is_replica else self.connection
         self.watch: Watch = watch_of(self.writer)
         self.link: Link = link()
+        self.stored = 0
+        self.why = ""
 
     def may_ask(self, tables: Sequence[str]) -> bool:
         """Whether the cache may answer: it is on, trusted, and this transaction has not written these tables."""
         self.watch.settle(self.writer)
-        if not settings.ENABLED or self.link.breaker.is_open or not trust.is_given() or self.watch.wrote(tables):
+        why = ""
+        if not settings.ENABLED:
+            why = "off"
+        elif self.link.breaker.is_open:
+            why = "breaker"
+        elif not trust.is_given():
+            why = "untrusted"
+        elif self.watch.wrote(tables):
+            why = "transaction"
+        elif debts.any_owed() and not self._pays():
+            why = "outage"
+        elif not looks.may_trust(self.writer, self.link, self.watch):
+            why = "untrusted"
+        self.why = why
+        return not why
+
+    def _pays(self) -> bool:
+        """Whether Redis has been told what it was not told in time."""
+        try:
+            debts.pay(self.link)
+        except StoreUnavailable:
             return False
-        if debts.any_owed():
-            try:
-                debts.pay(self.link)
-            except StoreUnavailable:
-                return False
-        return looks.may_trust(self.writer, self.link, self.watch)
+        return True
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None] | None:
         """One MGET; None, once reported, if Redis does not answer, or if it is another run that is not trusted yet."""
@@ -135,11 +162,13 @@ class Reader:
             answer: list[bytes | None] = self.link.ask(pack(("MGET", *keys)))
         except StoreUnavailable as error:
             cache_failed.send_robust(sender=None, during="read", error=error)
+            self.why = "outage"
             return None
         if trust.on_run(self.link.run, self.link.born):
             return answer
         # This connection may be what is old: another learns which run it is.
         self.link.close()
+        self.why = "untrusted"
         return None
 
     def tokens(
@@ -149,9 +178,9 @@ class Reader:
 
         In the same round trip ``flight`` is claimed.
         """
-        if any(value is not None and value[:1] != b"t" for value in seen):
-            return None
-        if not watch_of(self.connection).may_fill(self.connection):
+        is_marked = any(value is not None and value[:1] != b"t" for value in seen)
+        if is_marked or not watch_of(self.connection).may_fill(self.connection):
+            self.why = "writing" if is_marked else "snapshot"
             return None
         claim = [] if flight is None else flight.claim()
         known = None not in seen
@@ -161,13 +190,17 @@ class Reader:
             made: list[Any] = ensure(self.link, () if known else stamps, ttl, claim)
         except StoreUnavailable as error:
             cache_failed.send_robust(sender=None, during="store", error=error)
+            self.why = "outage"
             return None
         if flight is not None and claim:
             head = made.pop()
             flight.hear(made.pop(), head)
         if known:
             return list(seen)  # type: ignore[arg-type]
-        return made if all_tokens(made) else None
+        if all_tokens(made):
+            return made
+        self.why = "writing"
+        return None
 
     def ruled_out(self, bloom: Filter, members: Sequence[str]) -> list[bool]:
         """For each of ``members`` whether it is surely not in the database; a round trip more, where it is missed."""
@@ -185,6 +218,7 @@ class Reader:
             return run(self.link, commands)
         except StoreUnavailable as error:
             cache_failed.send_robust(sender=None, during="store", error=error)
+            self.stored = 0
             return None
 
     def entry(
@@ -214,6 +248,7 @@ class Reader:
         if len(data) > settings.MAX_ENTRY_BYTES:
             _log.warning("An answer of %s bytes was not cached (REDIS_TOOLKIT_MAX_ENTRY_BYTES).", len(data))
             return []
+        self.stored += len(data)
         stored = [(key, data)] if loaded.transcript is None else [(key, data), loaded.transcript]
         return [pack(("SET", name, value, "PX", expires)) for name, value in stored]
 
@@ -222,9 +257,3 @@ def unreadable(model: Any, error: Exception) -> None:
     """Warn that an entry could not be read: for the caller it is a miss."""
     _log.warning("A cached answer of %s could not be read and is loaded again: %s", model, str(error))
     cache_failed.send_robust(sender=model, during="read", error=error)
-
-
-def report(kind: str, model: Any, outcome: str, source: Source, began: float) -> None:
-    """Tell watchers how a read was answered."""
-    if cache_read.receivers:
-        cache_read.send_robust(sender=model, kind=kind, outcome=outcome, alias=source.read, seconds=monotonic() - began)

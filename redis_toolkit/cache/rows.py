@@ -35,19 +35,19 @@ ABSENT: Final = _Absent()
 class Place:
     """Where the entry of one row lies and which stamps it depends on; ``new`` comes last, for its absence only."""
 
-    __slots__ = ("_attnames", "_values", "key", "name", "stamps")
+    __slots__ = ("_values", "by", "key", "name", "stamps")
 
-    def __init__(self, key: str, stamps: list[str], attnames: Sequence[str], values: Sequence[Any], name: str) -> None:
+    def __init__(self, key: str, stamps: list[str], by: By, values: Sequence[Any], name: str) -> None:
         self.name = name
         self.key = key
         self.stamps = stamps
-        self._attnames = attnames
+        self.by = by
         self._values = values
 
     @property
     def asked(self) -> dict[str, Any]:
         """The row's unique columns by attribute name."""
-        return dict(zip(self._attnames, self._values, strict=True))
+        return dict(zip(self.by.attnames, self._values, strict=True))
 
 
 class Rows:
@@ -88,7 +88,7 @@ class Rows:
         if name is None:
             return None
         key = keys.below(self._stem(source), name)
-        return Place(key, self._stamps(by, name, values[0], source), door.attnames, values, name)
+        return Place(key, self._stamps(by, name, values[0], source), by, values, name)
 
     def place_named(self, name: str, row: Sequence[Any] | None, source: Source) -> Place | None:
         """The place of the entry whose key ends in ``name``, found by the values in ``name``, or in ``row`` for text.
@@ -107,7 +107,7 @@ class Rows:
                     self._value(field, written, row) for field, (_, _, written) in zip(by.fields, columns, strict=True)
                 )
                 key = keys.below(self._stem(source), str(by.name(values)))
-                return Place(key, self._stamps(by, name, values[0], source), door.attnames, values, name)
+                return Place(key, self._stamps(by, name, values[0], source), by, values, name)
             except (TypeError, ValueError):
                 return None
         return None
@@ -139,12 +139,12 @@ class Rows:
             return None
         generation, new, *own = table.stamps(source.logical, ("", NEW, *names))
         over = [each.stamps(source.logical, ("", *theirs)) for each, theirs in zip(self._parents, above, strict=True)]
-        stem, attnames = self._stem(source), door.attnames
+        stem = self._stem(source)
         places = {}
         for at, (key, found) in enumerate(values.items()):
             stamps = [stamp for stamps in over for stamp in (stamps[0], stamps[at + 1])]
             under = [*stamps, generation, own[at], new]
-            places[key] = Place(keys.below(stem, names[at]), under, attnames, found, names[at])
+            places[key] = Place(keys.below(stem, names[at]), under, door.by, found, names[at])
         return places
 
     def places_by(self, attname: str, wanted: Iterable[Any], source: Source) -> dict[Any, Place] | None:
@@ -196,8 +196,9 @@ class Rows:
 
         fingerprint, absent = self.shape.codec.fingerprint, self.absent([place], source)
         return Question(
-            "get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load, absent, told
-        )
+            "get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load, absent, told, "",
+            place.by.names,
+        )  # fmt: skip
 
     def absent(self, places: Iterable[Place], source: Source) -> Absent | None:
         """The filter that may rule out these rows, and what they are in it; None if it knows nothing of them."""
@@ -239,11 +240,10 @@ class Rows:
 class _Door:
     """A unique set by which rows may be asked for, and the Python types that mean the same to its columns."""
 
-    __slots__ = ("_fields", "attnames", "by")
+    __slots__ = ("_fields", "by")
 
     def __init__(self, by: By) -> None:
         self.by = by
-        self.attnames = [field.attname for field in by.fields]
         self._fields: list[tuple[Field[Any, Any], frozenset[str], type, int]] = [
             (field, frozenset({field.name, field.attname}), *_kind_of(field)) for field in by.fields
         ]

@@ -15,11 +15,15 @@ from typing import Final
 
 from redis_toolkit.cache.absence import drops
 from redis_toolkit.cache.freshness import stamp_life
+from redis_toolkit.cache.subjects import Subject, is_generation, subject_of
 from redis_toolkit.conf import settings
 from redis_toolkit.core.connections import Link
 from redis_toolkit.core.scripts import Script, run
 
-__all__ = ["TOKEN_SIZE", "all_tokens", "ensure", "mark", "new_transaction_id", "unmark", "unmark_all"]
+__all__ = [
+    "TOKEN_SIZE", "Subject", "all_tokens", "ensure", "is_generation", "mark", "new_transaction_id", "subject_of",
+    "unmark", "unmark_all",
+]  # fmt: skip
 
 #: Bytes of a token: the letter "t" and 64 random bits.
 TOKEN_SIZE: Final = 9

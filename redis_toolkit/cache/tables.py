@@ -49,11 +49,13 @@ NEW: Final = "new"
 class By:
     """Columns whose values together name a stamp: the primary key, a unique set, or one declared by a manager."""
 
-    __slots__ = ("_labels", "columns", "fields", "namers", "unique")
+    __slots__ = ("_labels", "attnames", "columns", "fields", "namers", "names", "unique")
 
     def __init__(self, fields: Sequence[Field[Any, Any]], namers: Sequence[Namer], *, unique: bool) -> None:
         self.fields = tuple(fields)
         self.columns = tuple(str(field.column) for field in fields)
+        self.attnames = tuple(field.attname for field in fields)
+        self.names = tuple(field.name for field in fields)
         self.namers = tuple(namers)
         self.unique = unique
         self._labels = tuple(keys.escape(column) + "=" for column in self.columns)

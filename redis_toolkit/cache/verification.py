@@ -65,10 +65,14 @@ class Inventory:
     """The keys of entries that can be compared, from one pass over all keys of the project.
 
     ``models`` (labels in lower case) and ``places`` (logical databases) narrow it down; empty: everything. ``beyond``
-    is how many entries were passed, of any model, that have no transcript or are results of functions.
+    is how many entries were passed, of any model, that have no transcript or are results of functions. ``most``: round
+    trips after which nobody looks any further.
     """
 
-    def __init__(self, link: Link, places: Iterable[str], models: Iterable[str]) -> None:
+    def __init__(
+        self, link: Link, places: Iterable[str], models: Iterable[str], most: int | None = None
+    ) -> None:  # fmt: skip
+        self._most = most
         self._link = link
         self._places = frozenset(places)
         self._models = frozenset(models)
@@ -80,7 +84,7 @@ class Inventory:
 
     def __iter__(self) -> Iterator[str]:
         self._answers = self._transcripts = 0
-        for page in keyspaces.scan(self._link, keys.pattern()):
+        for page in keyspaces.scan(self._link, keys.pattern(), self._most):
             for found in page:
                 key = found.decode(errors="replace")
                 if self._has(keys.parts_of(key)):

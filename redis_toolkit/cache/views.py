@@ -6,6 +6,7 @@ Whatever is not certainly everybody's is kept for nobody: see ``visits.py``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from functools import partial, wraps
 from math import inf
@@ -26,6 +27,7 @@ from redis_toolkit.cache.freshness import terms
 from redis_toolkit.cache.memos import Memo
 from redis_toolkit.cache.reading import Loaded, Question, Source
 from redis_toolkit.cache.responses import conditional, label, may_be_kept, pack_response, read_response, varies_by
+from redis_toolkit.cache.telling import alone
 from redis_toolkit.core.codecs import encode_value
 from redis_toolkit.exceptions import CodecError, Misconfigured
 
@@ -63,7 +65,7 @@ def cached_view(
 
     def decorate(view: V) -> V:
         name = key or _name_of(view)
-        page.memo.what = f"@cached_view {name}"
+        page.memo.what, page.memo.name = f"@cached_view {name}", name
         return cast("V", (_awaited if iscoroutinefunction(view) else _called)(view, name, page))
 
     return decorate
@@ -118,6 +120,13 @@ class _Page:
         except (DisallowedHost, CodecError):
             return None
 
+    def alone(self, request: HttpRequest) -> AbstractContextManager[None]:
+        """Around an answer of the view itself."""
+        # To a POST no other could be expected, so nobody is told of it.
+        if request.method not in {"GET", "HEAD"}:
+            return nullcontext()
+        return alone("view", None, self.memo.alias, self.memo.name)
+
     def seal(self, request: HttpRequest, response: Any, headers: frozenset[str], looks: visits.Looks) -> Loaded:
         """The response, rendered, and what is to be stored of it, if anything."""
         alone = Loaded(response, None, is_kept=False)
@@ -156,7 +165,8 @@ def _called(view: Callable[..., Any], name: str, page: _Page) -> Callable[..., A
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         asked = page.asked(request, name, args, kwargs)
         if asked is None:
-            return view(request, *args, **kwargs)
+            with page.alone(request):
+                return view(request, *args, **kwargs)
         key, headers = asked
 
         def load() -> Loaded:
@@ -176,7 +186,8 @@ def _awaited(view: Callable[..., Any], name: str, page: _Page) -> Callable[..., 
         # Sessions and users are read by the ORM, in its thread.
         asked = await sync_to_async(identify)() if page.private else identify()
         if asked is None:
-            return await view(request, *args, **kwargs)
+            with page.alone(request):
+                return await view(request, *args, **kwargs)
         key, headers = asked
 
         async def load() -> Loaded:

@@ -25,7 +25,7 @@ def check_models(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Chec
     if invalid() or misnamed():
         # First these have to be right: what is cached, and of which tenant, cannot be told with them.
         return []
-    return [*_managers(app_configs), *_functions(), *_warm(), *_refresher(), *problems.of_declarations()]
+    return [*_managers(app_configs), *_functions(), *_warm(), *_workers(), *problems.of_declarations()]
 
 
 def _warm() -> list[CheckMessage]:
@@ -42,20 +42,23 @@ def _warm() -> list[CheckMessage]:
     return found
 
 
-def _refresher() -> list[CheckMessage]:
-    reason = ""
-    if settings.REFRESHER is not None and Settings.REFRESHER.valid(settings.REFRESHER):
+def _workers() -> Iterator[CheckMessage]:
+    """What is to tell a worker, and cannot be called."""
+    hint = "It is the dotted path of a callable that takes {}. django.tasks needs Django 6.0, ours for Celery Celery."
+    if message := _uncallable("REFRESHER"):
+        yield Error(message, hint=hint.format("a text"), id="redis_toolkit.E061")
+    if message := _uncallable("WARMER"):
+        yield Error(message, hint=hint.format("names and models"), id="redis_toolkit.E062")
+
+
+def _uncallable(name: str) -> str:
+    path, reason = getattr(settings, name), ""
+    if path is not None and getattr(Settings, name).valid(path):
         try:
-            reason = "" if callable(import_string(settings.REFRESHER)) else "it is no callable"
+            reason = "" if callable(import_string(path)) else "it is no callable"
         except (ImportError, ImproperlyConfigured, ValueError) as error:
             reason = str(error)
-    if not reason:
-        return []
-    message = f"REDIS_TOOLKIT_REFRESHER is {settings.REFRESHER!r}, which cannot be called: {reason}"
-    hint = (
-        "It is the dotted path of a callable that takes a text. django.tasks needs Django 6.0, ours for Celery Celery."
-    )
-    return [Error(message, hint=hint, id="redis_toolkit.E061")]
+    return reason and f"REDIS_TOOLKIT_{name} is {path!r}, which cannot be called: {reason}"
 
 
 def _managers(app_configs: Sequence[AppConfig] | None) -> Iterator[CheckMessage]:

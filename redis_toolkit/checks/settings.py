@@ -38,6 +38,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
         *_sqlite(),
         *_replicas(),
         *_durable(),
+        *_statistics(),
         *throttles.of_settings(others_count=codes.are_used()),
         *sessions.of_settings(),
         *codes.of_settings(),
@@ -112,6 +113,16 @@ def misnamed() -> list[CheckMessage]:
             hint = "It is the dotted path of a callable that takes a database alias."
             found.append(Error(message, hint=hint, id="redis_toolkit.E006"))
     return found
+
+
+def _statistics() -> list[CheckMessage]:
+    alias = settings.STATS_ALIAS if settings.STATS else None
+    reason = why_unusable(alias) if alias is not None and Settings.STATS_ALIAS.valid(alias) else ""
+    if not reason:
+        return []
+    message = f"REDIS_TOOLKIT_STATS_ALIAS is {alias!r}, {reason}."
+    hint = "Add it with BACKEND 'django_redis.cache.RedisCache', or name another in REDIS_TOOLKIT_STATS_ALIAS."
+    return [Error(message, hint=hint, id="redis_toolkit.E009")]
 
 
 def _lives() -> list[CheckMessage]:

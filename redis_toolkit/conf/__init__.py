@@ -14,21 +14,25 @@ from django.core.signals import setting_changed
 
 from redis_toolkit.conf.cache import CacheSettings
 from redis_toolkit.conf.codes import CodeSettings
+from redis_toolkit.conf.events import EventSettings
 from redis_toolkit.conf.sessions import SessionSettings
 from redis_toolkit.conf.setting import PREFIX, Setting
+from redis_toolkit.conf.stats import StatsSettings
 from redis_toolkit.conf.throttling import ThrottleSettings
 from redis_toolkit.conf.tokens import TokenSettings
 
 __all__ = ["PREFIX", "Setting", "Settings", "settings"]
 
 
-class Settings(CacheSettings, ThrottleSettings, SessionSettings, CodeSettings, TokenSettings):
+class Settings(
+    CacheSettings, ThrottleSettings, SessionSettings, CodeSettings, TokenSettings, StatsSettings, EventSettings
+):  # fmt: skip
     """The toolkit's settings, as attributes. Unknown names are an ``AttributeError`` here and a check error in use."""
 
     @staticmethod
     def declared() -> Iterator[Setting[object]]:
         """Every setting in the order of declaration, for checks and docs."""
-        for room in (CacheSettings, ThrottleSettings, SessionSettings, CodeSettings, TokenSettings):
+        for room in Settings.__bases__:
             yield from (value for value in vars(room).values() if isinstance(value, Setting))
 
     @staticmethod

@@ -189,6 +189,15 @@ class CacheSettings:
         valid=validity.names,
     )
 
+    WARMER = Setting[str | None](
+        None,
+        "Dotted path of a callable that has a worker call `redis_toolkit.cache.warming.warm` with the names and models"
+        " it is given, for the button of the admin: `redis_toolkit.tasks.send_warm` (Celery), or your own. None: the"
+        " request warms what it can in five seconds.",
+        must="None or a dotted path",
+        valid=validity.text_or_none,
+    )
+
     REFRESHER = Setting[str | None](
         None,
         "Dotted path of a callable that has a worker call `redis_toolkit.cache.renew` with the text it is given:"

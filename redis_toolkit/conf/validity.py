@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import inf
 
 __all__ = [
+    "events",
     "flag",
     "fraction",
     "headers",
+    "keeping",
     "limit_policy",
     "names",
     "not_negative",
@@ -28,10 +30,22 @@ __all__ = [
     "whole_or_zero",
 ]
 
+#: Those of ``redis_toolkit.signals``, which stands beside this package and is not imported.
+_EVENTS = frozenset({
+    "breaker_changed", "cache_failed", "cache_invalidated", "cache_read", "code_issued", "code_locked", "code_refused",
+    "code_verified", "session_ended", "throttle_banned", "throttle_checked", "throttle_denied", "throttle_failed",
+    "token_made", "token_refused", "token_revoked",
+})  # fmt: skip
+
 
 def positive(value: object) -> bool:
     """A number above 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < inf
+
+
+def events(value: object) -> bool:
+    """Names of signals."""
+    return names(value) and isinstance(value, Collection) and _EVENTS.issuperset(value)
 
 
 def not_negative(value: object) -> bool:
@@ -62,6 +76,11 @@ def rules(value: object) -> bool:
 def headers(value: object) -> bool:
     """A way to tell clients what is left."""
     return value in ("ietf", "legacy", "both", "off")
+
+
+def keeping(value: object) -> bool:
+    """How long the numbers of each minute, hour and day are kept."""
+    return isinstance(value, Mapping) and set(value) <= {"minute", "hour", "day"} and all(map(whole, value.values()))
 
 
 def whole_or_zero(value: object) -> bool:

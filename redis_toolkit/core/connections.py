@@ -26,7 +26,7 @@ from redis_toolkit.core.breaker import Breaker
 from redis_toolkit.core.clock import monotonic
 from redis_toolkit.core.lanes import Lane, Tally, pack
 from redis_toolkit.core.pools import pool_of
-from redis_toolkit.exceptions import BreakerOpen, OutcomeUnknown, StoreUnavailable
+from redis_toolkit.exceptions import BreakerOpen, Misconfigured, OutcomeUnknown, StoreUnavailable
 
 __all__ = ["Link", "ScriptMissing", "link", "pack", "reset"]
 
@@ -219,7 +219,12 @@ class Link:
             protocol=2,
             driver_info=None,
         )
-        connection: AbstractConnection = pool.connection_class(**options)
+        try:
+            connection: AbstractConnection = pool.connection_class(**options)
+        except TypeError as error:
+            # (It names what it does not know, and no value.)
+            message = f"LOCATION or OPTIONS of CACHES[{self.alias!r}] have what no connection takes: {error}."
+            raise Misconfigured(message) from error
         return connection
 
     def _is_back(self) -> bool:

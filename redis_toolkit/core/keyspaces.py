@@ -1,8 +1,9 @@
-"""All keys of a keyspace: found by SCAN, dropped by UNLINK. For commands and tests, never for requests."""
+"""All keys of a keyspace: found by SCAN, dropped by UNLINK. For commands and tests; for requests only some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 
 from redis_toolkit.core.connections import Link, pack
 
@@ -12,13 +13,14 @@ __all__ = ["drop", "scan"]
 _AT_ONCE = 1000
 
 
-def scan(link: Link, pattern: str) -> Iterator[list[bytes]]:
+def scan(link: Link, pattern: str, most: int | None = None) -> Iterator[list[bytes]]:
     """The keys that match a pattern of :func:`redis_toolkit.core.keys.pattern`, a batch for each round trip.
 
-    A key that is there from beginning to end is found, perhaps twice. Raises StoreUnavailable.
+    A key that is there from beginning to end is found, perhaps twice; with ``most``, the number of round trips after
+    which nobody looks any further, some are. Raises StoreUnavailable.
     """
     cursor = b"0"
-    while True:
+    for _ in count() if most is None else range(most):
         cursor, found = link.ask(pack(("SCAN", cursor, "MATCH", pattern, "COUNT", _AT_ONCE)))
         if found:
             yield found

@@ -1,30 +1,29 @@
-"""The page of the throttles: rules, bans and who is denied most; who may, ends a ban, begins one, forgets a client.
+"""The page of the throttles: what was let through, rules, bans and who is denied most; who may, ends a ban, begins one.
 
-What is done goes through the same calls as the command ``redis_throttle``, and is written to the admin's log. The page
-is there when Redis is not: then it says so.
+Who somebody is (an address, a user) is shown to who may do something about it, and to others a part of a digest, by
+which one can be told from another. What is done goes through the same calls as the command ``redis_throttle``, and is
+written to the admin's log. The page is there when Redis is not: then it says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth import get_permission_codename
-from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from redis_toolkit.conf import settings
+from redis_toolkit.dashboard.charts import Series, areas
+from redis_toolkit.dashboard.pages import may, record
+from redis_toolkit.dashboard.spans import Period, chosen, labels
+from redis_toolkit.dashboard.wording import length, share, whole
 from redis_toolkit.exceptions import Misconfigured, StoreUnavailable
 from redis_toolkit.models import Ban
-from redis_toolkit.stats import offenders
+from redis_toolkit.stats import Bucket, buckets, offenders, summed
 from redis_toolkit.throttling import banning
 from redis_toolkit.throttling.checking import drop_all, lift
 from redis_toolkit.throttling.identities import is_digest
@@ -35,10 +34,14 @@ __all__ = ["act", "context"]
 #: Bans, and clients, that the page shows.
 _BANS: Final = 200
 _OFFENDERS: Final = 50
-#: Up to here a length of time is told in seconds.
-_SECONDS: Final = 120
+#: Throttles whose decisions are told apart.
+_RULES: Final = 100
+#: Digits of a digest that are shown to who may not see whose it is.
+_SHOWN: Final = 8
 #: What can be done, and the permission that it takes.
 _ACTIONS: Final = {"unban": "delete", "forget": "delete", "ban": "add"}
+#: What may become of a request.
+_OUTCOMES: Final = ("allowed", "denied", "shadow", "local")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +57,52 @@ class RuleLine:
     shadow: bool
 
 
+class Decided(NamedTuple):
+    """What one throttle has decided, in words; ``share``: of what it denied."""
+
+    name: str
+    allowed: str
+    denied: str
+    share: str
+    shadow: str
+    local: str
+
+
+class Client(NamedTuple):
+    """Somebody who is counted: ``who`` is what this reader may see of them; the rest is for forms."""
+
+    who: str
+    name: str
+    identity: str
+    told: str
+
+
 def context(request: HttpRequest) -> dict[str, Any]:
     """What the page shows to this user."""
+    may_ban, may_unban = may(request, "add", Ban), may(request, "delete", Ban)
+    trouble: dict[str, None] = {}
     found: dict[str, Any] = {
         "counts_offenders": settings.THROTTLE_OFFENDERS,
+        "counts": settings.STATS,
         "is_on": settings.THROTTLE,
-        "may_unban": _may(request, "delete"),
-        "may_ban": _may(request, "add"),
+        "may_unban": may_unban,
+        "may_ban": may_ban,
+        "sees_clients": may_ban or may_unban,
         "most_bans": _BANS,
+        "period": chosen(request),
     }
     try:
         rules = declared(settings.THROTTLES)
         found["rules"] = [_line(name, each) for name, each in rules.items()]
     except Misconfigured as error:
         rules = {}
-        found["trouble"] = str(error)
-    try:
-        bans = list(banning.listed(_BANS + 1))
-        found["bans"] = [(ban, _length(ceil(ban.seconds))) for ban in bans[:_BANS]]
-        found["has_more_bans"] = len(bans) > _BANS
-        banned = {(ban.name, ban.identity) for ban in bans}
-        found["offenders"] = [
-            (each, each.name in rules and rules[each.name].rule.bans and (each.name, each.identity) not in banned)
-            for each in (offenders.top(limit=_OFFENDERS) if settings.THROTTLE_OFFENDERS else ())
-        ]
-    except StoreUnavailable as error:
-        found["trouble"] = str(error)
+        trouble[str(error)] = None
+    for part in (_clients, _decisions):
+        try:
+            found.update(part(found, rules))
+        except (Misconfigured, StoreUnavailable) as error:
+            trouble[str(error)] = None
+    found["trouble"] = " ".join(trouble)
     return found
 
 
@@ -90,7 +113,7 @@ def act(request: HttpRequest) -> None:
     if action not in _ACTIONS or not name or not is_digest(identity):
         messages.error(request, _("This cannot be done."))
         return
-    if not _may(request, _ACTIONS[action]):
+    if not may(request, _ACTIONS[action], Ban):
         messages.error(request, _("You are not allowed to do this."))
         return
     try:
@@ -103,10 +126,7 @@ def act(request: HttpRequest) -> None:
     if done is None:
         messages.warning(request, _("Nothing was known of %(who)s under %(name)s.") % {"who": told, "name": name})
         return
-    LogEntry.objects.create(
-        user_id=str(request.user.pk), content_type_id=_content_type().pk, object_id=identity,
-        object_repr=f"{name}: {told}"[:200], action_flag=CHANGE, change_message=done,
-    )  # fmt: skip
+    record(request, Ban, identity, f"{name}: {told}", done)
     messages.success(request, f"{name}: {told}: {done}")
 
 
@@ -131,8 +151,62 @@ def _told_of(name: str, identity: str) -> str:
     return told or identity
 
 
-def _content_type() -> ContentType:
-    return ContentType.objects.get_for_model(Ban, for_concrete_model=False)
+def _clients(found: dict[str, Any], rules: dict[str, Declared]) -> dict[str, Any]:
+    """Who is banned, and who is denied most. Raises StoreUnavailable."""
+    sees = found["sees_clients"]
+    bans = list(banning.listed(_BANS + 1))
+    banned = {(ban.name, ban.identity) for ban in bans}
+    denied = offenders.top(limit=_OFFENDERS) if settings.THROTTLE_OFFENDERS else []
+    return {
+        "bans": [(_client(ban, sees=sees), length(ceil(ban.seconds))) for ban in bans[:_BANS]],
+        "has_more_bans": len(bans) > _BANS,
+        "offenders": [
+            (
+                _client(each, sees=sees),
+                whole(each.times),
+                each.name in rules and rules[each.name].rule.bans and (each.name, each.identity) not in banned,
+            )
+            for each in denied
+        ],
+    }
+
+
+def _client(each: banning.Banned | offenders.Offender, *, sees: bool) -> Client:
+    who = (each.told or each.identity) if sees else f"{each.identity[:_SHOWN]}…"
+    return Client(who, each.name, each.identity, who)
+
+
+def _decisions(found: dict[str, Any], rules: dict[str, Declared]) -> dict[str, Any]:
+    """What was decided over time, and by which throttle. Raises StoreUnavailable."""
+    if not found["counts"]:
+        return {}
+    period: Period = found["period"]
+    counted = buckets(period.span)
+    figures = summed(counted)
+    # (Throttles of views are in no setting; and a rule by which nothing was decided is one to know of.)
+    names = list(dict.fromkeys([*rules, *figures.subjects("throttle")]))[:_RULES]
+    decided = []
+    for name in names:
+        allowed, denied, shadow, local = (figures.count("throttle", name, each) for each in _OUTCOMES)
+        decided.append(
+            Decided(name, whole(allowed), whole(denied), share(denied, allowed + denied), whole(shadow), whole(local))
+        )
+    return {"decided": decided, "chart": _chart(counted, period)}
+
+
+def _chart(counted: Sequence[Bucket], period: Period) -> Any:
+    titles = {
+        "allowed": (_("allowed"), "allowed"),
+        "denied": (_("denied"), "denied"),
+        "shadow": (_("only told (shadow)"), "miss"),
+    }
+    series = [
+        Series(title, colour, [each.figures.count("throttle", None, outcome) for each in counted])
+        for outcome, (title, colour) in titles.items()
+    ]
+    # (What was decided without Redis is among these.)
+    title = _("Decisions in %(period)s") % {"period": period.title}
+    return areas(title, labels(counted, period.span), series, whole)
 
 
 def _line(name: str, each: Declared) -> RuleLine:
@@ -140,15 +214,3 @@ def _line(name: str, each: Declared) -> RuleLine:
     shown = ", ".join(f"{tier}: {of}" for tier, of in rate.items()) if isinstance(rate, dict) else str(rate)
     rule = each.rule
     return RuleLine(name, shown, str(rule.key), ", ".join(each.paths), rule.on_outage, rule.bans, rule.shadow)
-
-
-def _length(seconds: int) -> str:
-    """A length of time in the words of the reader's language."""
-    if seconds < _SECONDS:
-        return ngettext("%(seconds)d second", "%(seconds)d seconds", seconds) % {"seconds": seconds}
-    moment = timezone.now()
-    return timesince(moment, moment + timedelta(seconds=seconds), depth=1)
-
-
-def _may(request: HttpRequest, what: str) -> bool:
-    return bool(request.user.has_perm(f"redis_toolkit.{get_permission_codename(what, Ban._meta)}"))

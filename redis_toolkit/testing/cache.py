@@ -77,7 +77,7 @@ def keyspace(put: Callable[[dict[str, Any]], None], *, is_promised: bool) -> Ite
     """
     had_lost_redis = _begin_afresh(is_promised=is_promised)
     prefix = f"{settings.PREFIX}.test-{secrets.token_hex(4)}"
-    around, own = _chosen(), {"REDIS_TOOLKIT_PREFIX": prefix, "REDIS_TOOLKIT_ENABLED": True}
+    around, own = _chosen(), _wanted(prefix)
     put(own)
     try:
         # Settled first, for a transaction that was over before, or lost its connection, is none to go on with.
@@ -99,7 +99,16 @@ def keyspace(put: Callable[[dict[str, Any]], None], *, is_promised: bool) -> Ite
 
 
 def _chosen() -> dict[str, Any]:
-    return {"REDIS_TOOLKIT_PREFIX": settings.PREFIX, "REDIS_TOOLKIT_ENABLED": settings.ENABLED}
+    return {
+        "REDIS_TOOLKIT_PREFIX": settings.PREFIX,
+        "REDIS_TOOLKIT_ENABLED": settings.ENABLED,
+        "REDIS_TOOLKIT_STATS": settings.STATS,
+    }
+
+
+def _wanted(prefix: str) -> dict[str, Any]:
+    # Without statistics: they are told by a thread, which might still do so when the keyspace is gone.
+    return {"REDIS_TOOLKIT_PREFIX": prefix, "REDIS_TOOLKIT_ENABLED": True, "REDIS_TOOLKIT_STATS": False}
 
 
 def _end(aside: dict[BaseDatabaseWrapper, Any]) -> None:
@@ -114,7 +123,10 @@ def _end(aside: dict[BaseDatabaseWrapper, Any]) -> None:
 
 
 def _drop_keys() -> None:
-    for alias in {settings.ALIAS, *filter(None, (settings.THROTTLE_ALIAS, settings.DURABLE_ALIAS))}:
+    for alias in {
+        settings.ALIAS,
+        *filter(None, (settings.THROTTLE_ALIAS, settings.DURABLE_ALIAS, settings.STATS_ALIAS)),
+    }:
         with suppress(StoreUnavailable):
             keyspaces.drop(link(alias), keyspaces.scan(link(alias), keys.pattern()))
 

@@ -22,7 +22,7 @@ from redis_toolkit.core import keys
 from redis_toolkit.core.connections import link, pack
 from redis_toolkit.core.scripts import Script, run
 from redis_toolkit.exceptions import StoreUnavailable, Throttled
-from redis_toolkit.signals import throttle_denied, throttle_failed
+from redis_toolkit.signals import throttle_checked, throttle_denied, throttle_failed
 from redis_toolkit.throttling.checking import still
 from redis_toolkit.throttling.decisions import Decision
 from redis_toolkit.throttling.heartbeats import heartbeats
@@ -68,6 +68,8 @@ class Concurrency:
         """Take a place; one round trip. Truth says whether it was got. To be given back (:meth:`give_back`)."""
         holder, key = fresh_id(), self._key(identity)
         decision = self._decide(key, holder, keeps=False)
+        if throttle_checked.receivers:
+            throttle_checked.send_robust(sender=None, decisions=(decision,), charged=True)
         if not decision:
             known, told = identified(texts(identity))
             throttle_denied.send_robust(sender=None, decision=decision, identity=known, told=told, request=None)

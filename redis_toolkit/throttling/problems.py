@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -14,7 +14,7 @@ from redis_toolkit.core.aliases import told_by, why_unusable
 from redis_toolkit.exceptions import Misconfigured, StoreUnavailable
 from redis_toolkit.throttling.rules import declared
 
-__all__ = ["of_servers", "of_settings"]
+__all__ = ["of_server", "of_servers", "of_settings"]
 
 _MIDDLEWARE = "redis_toolkit.throttling.middleware.ThrottleMiddleware"
 
@@ -100,10 +100,15 @@ def of_servers() -> Iterator[checks.CheckMessage]:
     if not settings.THROTTLES:
         return
     try:
-        policy = told_by(settings.THROTTLE_ALIAS or settings.ALIAS, "memory").get("maxmemory_policy", "")
+        told = told_by(settings.THROTTLE_ALIAS or settings.ALIAS, "memory")
     except (Misconfigured, StoreUnavailable):
         return
-    if policy.startswith("allkeys"):
+    yield from of_server(told)
+
+
+def of_server(told: Mapping[str, str]) -> Iterator[checks.CheckMessage]:
+    """The same of the throttles' server, by what INFO has told."""
+    if told.get("maxmemory_policy", "").startswith("allkeys"):
         yield checks.Warning(
             "The server of the throttles may evict what was counted (maxmemory-policy allkeys-…), which is what a flood"
             " of new clients makes it do.",

@@ -40,6 +40,7 @@ DEFAULTS = {
     "LOADS_WAIT": 5,
     "WARM": (),
     "REFRESHER": None,
+    "WARMER": None,
     "THROTTLE": True,
     "THROTTLE_ALIAS": None,
     "THROTTLE_DENIALS": 10_000,
@@ -75,6 +76,11 @@ DEFAULTS = {
     "TOKEN_LIMIT_POLICY": "refuse",
     "TOKEN_SCOPES": (),
     "TOKEN_ENDS_WITH_PASSWORD": True,
+    "STATS": True,
+    "STATS_ALIAS": None,
+    "STATS_KEEP": {"minute": 10_800, "hour": 1_209_600, "day": 34_560_000},
+    "METRICS_TOKEN": None,
+    "LOG_EVENTS": (),
 }
 SECONDS = ([1, 0.001, 3600.5], [0, -1, NAN, INF, True, None, "5", Decimal(5)])
 SIZE_OR_NONE = ([None, 1, 4096], [0, -1, 1.5, True, INF, "5"])
@@ -110,6 +116,7 @@ RULES = {
     "LOADS": SIZE_OR_NONE,
     "LOADS_WAIT": ([0, 0.5, 5], [-1, NAN, INF, True, None, "5"]),
     "REFRESHER": ([None, "app.send"], ["", 5, ()]),
+    "WARMER": ([None, "app.send"], ["", 5, ()]),
     "THROTTLE": ([True, False], [0, 1, None, "True"]),
     "THROTTLE_ALIAS": ([None, "counters"], ["", 5]),
     "THROTTLE_DENIALS": ([0, 1, 4096], [-1, 1.5, None, True, "5"]),
@@ -145,14 +152,24 @@ RULES = {
     "TOKEN_LIMIT_POLICY": POLICY,
     "TOKEN_SCOPES": ([(), [], ["read"]], ["read", None, [5], 5]),
     "TOKEN_ENDS_WITH_PASSWORD": ([True, False], [0, 1, None, "True"]),
+    "STATS": ([True, False], [0, 1, None, "True"]),
+    "STATS_ALIAS": ([None, "stats"], ["", 5, b"stats"]),
+    "STATS_KEEP": (
+        [{}, {"hour": 1}, {"minute": 60, "hour": 60, "day": 60}],
+        [{"week": 60}, {"day": 0}, {"day": 1.5}, None, 60],
+    ),
+    "METRICS_TOKEN": ([None, "secret"], ["", 5, b"secret"]),
+    "LOG_EVENTS": ([(), [], ["cache_read"], {"token_made"}], ["cache_read", ["cache_red"], None, [5], 5]),
     "WARM": ([(), [], ["app.warming.all"], {"x.y"}], ["app.warming.all", None, [5], 5]),
 }
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(settings):
-    """The test run sets one, and these tests are about a project that sets none."""
+    """The test run sets two, and these tests are about a project that sets none."""
     # Set first, which is announced, for a deletion is not: whatever was read before would still be remembered.
+    settings.REDIS_TOOLKIT_STATS = False
+    del settings.REDIS_TOOLKIT_STATS
     settings.REDIS_TOOLKIT_VERIFY_SAMPLE = 0
     del settings.REDIS_TOOLKIT_VERIFY_SAMPLE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from django.core import checks
 
@@ -12,7 +12,7 @@ from redis_toolkit.cache.databases import each_once
 from redis_toolkit.core.aliases import told_by
 from redis_toolkit.exceptions import RedisToolkitError
 
-__all__ = ["of_databases", "of_declarations", "of_servers"]
+__all__ = ["of_databases", "of_declarations", "of_server", "of_servers"]
 
 
 def of_declarations() -> Iterator[checks.CheckMessage]:
@@ -27,13 +27,13 @@ def of_servers() -> Iterator[checks.CheckMessage]:
     """Servers that may lose what is gathered. One that does not answer is passed over."""
     for alias in dict.fromkeys(counter.link.alias for counter in declared() if counter.problem() is None):
         try:
-            yield from _of_server(alias)
+            yield from of_server(alias, told_by(alias, "memory", "persistence"))
         except RedisToolkitError:
             continue
 
 
-def _of_server(alias: str) -> Iterator[checks.CheckMessage]:
-    told = told_by(alias, "memory", "persistence")
+def of_server(alias: str, told: Mapping[str, str]) -> Iterator[checks.CheckMessage]:
+    """The same of one server, by what INFO has told."""
     if told.get("maxmemory_policy", "").startswith("allkeys"):
         yield checks.Warning(
             f"The server {alias!r} gathers for WriteBehind, and may evict what was not flushed yet (allkeys-…).",

@@ -33,8 +33,8 @@ from tests.app.models import Cafe, Chair, Coupon, Lesson, Page, Post, Room, Seas
 ROOT = Path(__file__).parents[3]
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
 IDS = [
-    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E010", "E011", "E012", "E020", "E021", "E030",
-    "E031", "E050", "E060", "E061", "E070", "E071", "E072", "E073", "E074", "E080", "E081", "E082", "E085", "E086", "E090",
+    "E001", "E002", "E003", "E004", "E005", "E006", "E007", "E008", "E009", "E010", "E011", "E012", "E020", "E021", "E030",
+    "E031", "E050", "E060", "E061", "E062", "E070", "E071", "E072", "E073", "E074", "E080", "E081", "E082", "E085", "E086", "E090",
     "E091", "W001", "W002", "W003", "W004", "W005", "W006", "W007", "W008", "W030", "W031", "W032", "W050", "W060", "W070",
     "W071", "W072", "W080", "W085", "W086", "W087", "W088", "W090", "W091", "W092", "W093", "W094", "W095", "W096",
 ]  # fmt: skip
@@ -168,7 +168,8 @@ IMPOSSIBLE: dict[str, list[Any]] = {
     "TOKEN_RENEW": [1, None], "TOKEN_ENDS_WITH_PASSWORD": [1, None], "TOKEN_ABSOLUTE_AGE": [0, "1"], "TOKEN_CACHE_TTL": [0, None],
     "TOKEN_USE_INTERVAL": [0, None], "TOKEN_LIMIT": [0, "1"], "TOKEN_LIMIT_POLICY": ["keep", None],
     "TOKEN_SCOPES": ["read", [1]],
-    "WARM": ["app.warming", [1], None],
+    "WARM": ["app.warming", [1], None], "WARMER": ["", 1], "STATS": [1, None], "STATS_ALIAS": ["", 1],
+    "STATS_KEEP": [None, {"week": 1}, {"day": 0}], "METRICS_TOKEN": ["", 1], "LOG_EVENTS": ["cache_read", ["cache_red"], [1]],
 }  # fmt: skip
 
 
@@ -431,7 +432,7 @@ def test_e060(ours, settings):
     assert "tests.warming.nobody" in reported("E060")
 
 
-@pytest.mark.parametrize(
+UNCALLABLE = pytest.mark.parametrize(
     ("path", "reason"),
     [
         ("tests.warming.nobody", 'Module "tests.warming" does not define a "nobody" attribute/class'),
@@ -439,6 +440,9 @@ def test_e060(ours, settings):
         ("nowhere.at_all", "No module named 'nowhere'"),
     ],
 )
+
+
+@UNCALLABLE
 def test_e061(ours, settings, path, reason):
     """What is to tell a worker of an answer to refresh, and cannot be called."""
     settings.REDIS_TOOLKIT_REFRESHER = path
@@ -446,6 +450,16 @@ def test_e061(ours, settings, path, reason):
     assert identity == "E061"
     assert message == f"REDIS_TOOLKIT_REFRESHER is {path!r}, which cannot be called: {reason}"
     assert hint in reported("E061")
+
+
+@UNCALLABLE
+def test_e062(ours, settings, path, reason):
+    """What is to tell a worker of what to warm, and cannot be called."""
+    settings.REDIS_TOOLKIT_WARMER = path
+    ((identity, message, hint),) = ours()
+    assert identity == "E062"
+    assert message == f"REDIS_TOOLKIT_WARMER is {path!r}, which cannot be called: {reason}"
+    assert hint in reported("E062")
 
 
 @pytest.mark.parametrize(
@@ -456,6 +470,22 @@ def test_those_that_come_with_the_toolkit(ours, settings, path):
     settings.REDIS_TOOLKIT_REFRESHER = path
     has_tasks = django.VERSION >= (6, 0) or "contrib" not in path
     assert [identity for identity, _, _ in ours()] == ([] if has_tasks else ["E061"])
+
+
+@pytest.mark.parametrize(
+    ("alias", "backend"), [("nowhere", ""), ("files", "django.core.cache.backends.locmem.LocMemCache")]
+)
+def test_e009(ours, settings, alias, backend):
+    """Where statistics are to be kept and cannot be; nobody minds as long as there are none."""
+    if backend:
+        settings.CACHES = {**settings.CACHES, alias: {"BACKEND": backend}}
+    settings.REDIS_TOOLKIT_STATS_ALIAS = alias
+    assert ours() == []
+    settings.REDIS_TOOLKIT_STATS = True
+    ((identity, message, hint),) = ours()
+    assert identity == "E009"
+    assert message.startswith(f"REDIS_TOOLKIT_STATS_ALIAS is {alias!r}, ")
+    assert hint in reported("E009")
 
 
 MIDDLEWARE = "redis_toolkit.throttling.middleware.ThrottleMiddleware"

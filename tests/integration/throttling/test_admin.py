@@ -99,18 +99,32 @@ def test_there_are_no_rows(desk: Client, staff: User, is_root: bool) -> None:
 
 
 def test_what_it_shows(desk: Client, staff: User) -> None:
-    """Rules, bans with the time they last, and who was denied how often."""
-    permit(staff, "view_ban")
+    """Rules, bans with the time they last, and who was denied how often: to who may do something about it by name."""
+    permit(staff, "view_ban", "delete_ban")
     denied(7)
     Throttle("site", "1/h", ban=Ban(length=630)).ban("ip", "198.51.100.7")
     text = " ".join(shown(desk).split())
     assert '<th scope="row">ip 198.51.100.7</th> <td>site</td> <td class="number">10 minutes</td>' in text
     assert (
-        '<th scope="row">ip 203.0.113.5</th> <td>site</td> <td class="number">7<span class="narrow"> times</span></td>'
+        '<th scope="row">ip 203.0.113.5</th> <td>site</td> <td class="number"><span class="narrow">Denied: </span>7</td>'
         in text
     )
     assert "<td>free: 5/h, pro: None</td><td>ip</td><td>/</td><td>local</td>" in text
-    assert "<button" not in text.partition('id="content-main"')[2].partition("</footer>")[0]
+
+
+def test_who_they_are_is_not_for_all(desk: Client, staff: User) -> None:
+    """Who may only look sees a part of a digest, and no form; nothing of an address stands in the page."""
+    permit(staff, "view_ban")
+    identity = denied(7)
+    Throttle("site", "1/h", ban=Ban(length=630)).ban("ip", "198.51.100.7")
+    [ban] = banning.listed()
+    text = " ".join(shown(desk).split())
+    for each in (identity, ban.identity):
+        assert f'<th scope="row">{each[:8]}…</th> <td>site</td>' in text
+        assert each[:9] not in text
+    assert "203.0.113" not in text
+    assert "198.51.100" not in text
+    assert "<form" not in text.partition('id="content-main"')[2].partition("</footer>")[0]
 
 
 def test_a_ban_is_begun_and_ended(desk: Client, staff: User) -> None:

@@ -13,8 +13,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from redis_toolkit import stats
 from redis_toolkit.models import Token as Row
-from redis_toolkit.tokens import Made, authenticate, make_token
+from redis_toolkit.tokens import Made, authenticate, make_token, revoke
 from redis_toolkit.tokens.texts import digest
 
 pytestmark = [
@@ -163,6 +164,25 @@ def test_revoked(desk: Client, staff: User, ada: User, said: list[Any]) -> None:
     assert desk.post(f"{PAGE}{Row.objects.get().pk}/delete/", {"post": "yes"}).status_code == 302
     assert said == [("revoked", str(ada.pk), (made[2].token.handle,))]
     assert authenticate(made[2].text) is None
+
+
+def test_what_became_of_tokens_lately(desk: Client, staff: User, ada: User, settings: Any) -> None:
+    """Beside the list, below the tabs of what this user may see; where nothing is counted that is what it says."""
+    permit(staff, "view_token", "view_server")
+    assert "REDIS_TOOLKIT_STATS is False" in shown(desk)
+    settings.REDIS_TOOLKIT_STATS = True
+    stats.flush()
+    made = [make_token(ada) for _ in range(3)]
+    assert authenticate("rtk_nothing") is None
+    assert authenticate(made[0].text + "x") is None
+    assert revoke(ada, made[0].token.handle)
+    stats.flush()
+    page = desk.get(PAGE)
+    assert page.context["lately"] == "In the last day: 3 made, 2 refused, 1 revoked."
+    assert [(name, is_current) for _, name, is_current in page.context["tabs"]] == [
+        ("API tokens", True), ("Health of the servers", False),
+    ]  # fmt: skip
+    assert "In the last day: 3 made, 2 refused, 1 revoked." in page.content.decode()
 
 
 def test_what_has_ended(desk: Client, staff: User, ada: User, clock: Any) -> None:
