@@ -14,6 +14,7 @@ __all__ = [
     "RUNNING_DURABLE",
     "RUNNING_REDIS",
     "VAR",
+    "WITH_VISITORS",
     "broker_address",
     "database_from",
     "durable_address",
@@ -23,6 +24,9 @@ __all__ = [
 
 #: What the demo leaves on the disk: database, keys, mail. Not in version control.
 VAR = Path(os.environ.get("DEMO_VAR", Path(__file__).parent / "var"))
+
+#: Whether visitors come by themselves while `manage.py demo` runs: not with `DEMO_VISITORS=0`.
+WITH_VISITORS = os.environ.get("DEMO_VISITORS", "1") != "0"
 
 #: While `manage.py demo` runs: the address of its Redis.
 RUNNING_REDIS = VAR / "redis-address"

@@ -28,6 +28,7 @@ DEBUG = os.environ.get("DEBUG") == "1"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
 
 INSTALLED_APPS = [
+    "demo_project.story",
     "demo_project.timetable",
     "demo_project.lab",
     "demo_project.limits",
@@ -105,6 +106,9 @@ if django.VERSION >= (6, 1):
 else:
     EMAIL_BACKEND = "demo_project.doors.mail.Mailbox"
 DEFAULT_FROM_EMAIL = "Timetable <timetable@timetable.example>"
+
+# What is read, spared, denied and sent, by the minute: the first page's figures, and the dashboard's.
+REDIS_TOOLKIT_STATS = True
 
 # How often. /limits/ shows each visitor what is left to them. (The log-in has more rules: demo_project/log_in.py.)
 REDIS_TOOLKIT_THROTTLES = {
@@ -184,7 +188,8 @@ STATIC_ROOT = VAR / "static"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "filters": {"not of visitors": {"()": "demo_project.visitors.addresses.NotOfVisitors"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["not of visitors"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {"django": {"handlers": [], "level": "WARNING"}},
 }

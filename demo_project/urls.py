@@ -1,4 +1,4 @@
-"""The timetable at the root; the admin, the lab, the API, everybody's limits, and the doors beside it."""
+"""The story at the root, the timetable around it; the admin, the lab, the API, everybody's limits, and the doors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("limits/", include("demo_project.limits.urls")),
     path("log-in/", include("redis_toolkit.otp.urls")),
     path("devices/", include("redis_toolkit.sessions.urls")),
+    path("", include("demo_project.story.urls")),
     path("", include("demo_project.doors.urls")),
     path("", include("demo_project.timetable.urls")),
 ]

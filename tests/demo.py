@@ -34,6 +34,7 @@ class Demo:
         self.environment = {
             **inherited,
             "DEMO_VAR": str(var),
+            "DEMO_VISITORS": "0",  # what is counted is what the test does
             "DJANGO_SETTINGS_MODULE": "demo_project.settings",
             "PYTHONUNBUFFERED": "1",
             **environment,

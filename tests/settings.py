@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "redis_toolkit.contrib.otp_device",
     "tests.app",
     "tests.moving",
+    "demo_project.story",
     "demo_project.timetable",
     "demo_project.limits",
     "demo_project.doors",

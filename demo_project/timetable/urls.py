@@ -6,7 +6,7 @@ from demo_project.timetable import views
 
 app_name = "timetable"
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("groups/", views.home, name="home"),
     path("groups/<str:code>/", views.group, name="group"),
     path("groups/<str:code>/calendar.ics", views.group_calendar, name="group-calendar"),
     path("teachers/", views.teachers, name="teachers"),

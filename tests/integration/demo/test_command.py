@@ -40,7 +40,7 @@ def test_it_serves_until_it_is_stopped_and_leaves_nothing(tmp_path: Path, number
     demo.start()
     assert "82 courses, 283 lessons, 16 rooms, 70 groups." in demo.output
     assert "793/793" in demo.errors.read_text()
-    assert "Find your week" in read(demo.url)
+    assert "what Redis does for it" in read(demo.url)
     assert "--paper" in read(demo.url + "static/timetable/site.css")
     folder = Path(unquote(urlsplit(demo.redis).path)).parent
     assert folder.is_dir()
@@ -70,7 +70,7 @@ def test_it_takes_another_port_when_8000_is_taken(tmp_path: Path) -> None:
             somebody.listen()
         with Demo(tmp_path) as demo:
             assert urlsplit(demo.url).port != 8000
-            assert "Find your week" in read(demo.url)
+            assert "what Redis does for it" in read(demo.url)
 
 
 def test_a_given_port_is_taken_or_refused(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_worker_that_dies_is_missed_and_the_site_goes_on(tmp_path: Path) -> No
         deadline = perf_counter() + PATIENCE
         while "The Celery worker has ended (exit code -9)." not in demo.errors.read_text():
             assert perf_counter() < deadline
-            assert "Find your week" in read(demo.url)
+            assert "what Redis does for it" in read(demo.url)
         assert demo.stop(signal.SIGINT) == 0
         assert demo.errors.read_text().count("has ended") == 1
         assert select.select([ends], [], [], 0)[0] == [ends]

@@ -18,8 +18,8 @@ from tests.integration.demo.pages import Page
 
 # Page, cached answers it is made of.
 PAGES = [
-    ("/", 1),
-    ("/?q=physics", 4),
+    ("/groups/", 1),
+    ("/groups/?q=physics", 4),
     ("/groups/q065/", 3),
     ("/groups/q065/calendar.ics", 3),
     ("/teachers/", 2),
@@ -94,16 +94,16 @@ def test_courses_are_listed_by_department(visit: Callable[..., Any]) -> None:
 )
 def test_a_search_with_one_answer_goes_there(visit: Callable[..., Any], words: str, address: str) -> None:
     """Case and accents do not matter, codes are found as names are."""
-    response = visit(f"/?q={words}").response
+    response = visit(f"/groups/?q={words}").response
     assert (response.status_code, response.headers["Location"]) == (302, address)
 
 
 def test_a_search_lists_what_has_all_words(visit: Callable[..., Any]) -> None:
     """Four courses are about physics; nothing is about physics and zebras."""
-    text = visit("/?q=physics").text
+    text = visit("/groups/?q=physics").text
     assert all(title in text for title in ("Building Physics", "General Physics", "Physics I", "Physics for Computing"))
     assert text.count("<h2>") == 1
-    assert "Nothing has all of these words" in visit("/?q=physics zebra").text
+    assert "Nothing has all of these words" in visit("/groups/?q=physics zebra").text
 
 
 @pytest.mark.parametrize(

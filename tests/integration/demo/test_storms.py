@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+import redis
 
 from tests import servers
 
@@ -147,3 +148,13 @@ def children(pid: int) -> list[int]:
     """Every process that this one started, and those that they did."""
     ours = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return [each for child in ours for each in (child, *children(child))]
+
+
+def test_the_site_hears_nothing_of_a_storm(loaded: Environment) -> None:
+    """Afterwards the site's server is as empty as before: no entry, no stamp, and no figure of its statistics."""
+    with servers.new_valkey() as server, redis.Redis.from_url(server.url) as client:
+        told = json.loads(
+            run({**loaded, "REDIS_URL": server.url}, "storm", "hot-key", "--defence", "on", "--size", "8")
+        )
+        assert told["figures"]["readers"] == 8
+        assert client.dbsize() == 0

@@ -18,9 +18,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 
-from demo_project.background import Background, celery_processes
-from demo_project.environment import RUNNING_DURABLE, RUNNING_REDIS, broker_address
+from demo_project.background import Background, celery_processes, visitors
+from demo_project.environment import RUNNING_DURABLE, RUNNING_REDIS, WITH_VISITORS, broker_address
 from demo_project.timetable.accounts import ADDRESSES, demo_password, ensure_accounts
+from demo_project.visitors.addresses import PEOPLE, can_come, is_one
 from redis_toolkit.testing import ValkeyServer, embedded_valkey
 
 HOST = "127.0.0.1"
@@ -32,14 +33,21 @@ DURABLE: dict[str, str | bool] = {"maxmemory": "64mb", "maxmemory-policy": "noev
 class Command(BaseCommand):
     help = (
         "Runs the whole demo: two Valkeys of its own (unless REDIS_URL names a server), the data, the site, a Celery "
-        "worker and beat. Ctrl-C ends it."
+        "worker and beat, and a few visitors. Ctrl-C ends it."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, help="The port to listen on. Default: 8000, or another that is free.")
+        parser.add_argument(
+            "--no-visitors",
+            dest="visited",
+            action="store_false",
+            default=WITH_VISITORS,
+            help="Nobody comes by themselves. The same: DEMO_VISITORS=0.",
+        )
 
-    def handle(self, *, port: int | None, verbosity: int, **_: Any) -> None:
+    def handle(self, *, port: int | None, visited: bool, verbosity: int, **_: Any) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         try:
@@ -50,30 +58,34 @@ class Command(BaseCommand):
                 with nullcontext() if is_shared else celery_processes() as background:
                     call_command("load_timetable", verbosity=verbosity)
                     ensure_accounts()
-                    self.serve(server, address, background)
+                    with callers(server.address, wanted=visited, is_shared=is_shared) as (guests, about):
+                        self.serve(server, address, background, guests, about)
         except KeyboardInterrupt:
             self.stdout.write("\nStopped. Nothing is left running.")
 
-    def serve(self, server: Site, redis_address: str, background: Background | None) -> None:
+    def serve(
+        self, server: Site, redis_address: str, background: Background | None, guests: Background | None, about: str
+    ) -> None:
         celery = "is run by the demo that was started before this one"
         if background:
             background.wait_until_ready()
-            self.report(background)
-            server.now_and_then = lambda: self.report(background)
             celery = background.says()
-        self.announce(server.server_port, redis_address, celery)
+        beside = [each for each in (background, guests) if each]
+        self.report(beside)
+        server.now_and_then = lambda: self.report(beside)
+        self.announce(server.address, redis_address, celery, about)
         server.serve_forever()
 
-    def report(self, background: Background) -> None:
-        for sentence in background.ended():
-            self.stderr.write(sentence)
-            self.stderr.flush()
+    def report(self, beside: list[Background]) -> None:
+        for background in beside:
+            for sentence in background.ended():
+                self.stderr.write(sentence)
+                self.stderr.flush()
 
-    def announce(self, port: int, redis_address: str, celery: str) -> None:
+    def announce(self, site: str, redis_address: str, celery: str, about: str) -> None:
         admin = User.objects.get(username="admin")
         unchanged = admin.check_password(demo_password())
         password = f"password {demo_password()}" if unchanged else "with the password you gave it"
-        site = f"http://127.0.0.1:{port}/"
         self.stdout.write(
             f"""
   Timetable   {self.style.SUCCESS(site)}
@@ -82,6 +94,7 @@ class Command(BaseCommand):
   Redis       {redis_address}
   Sessions    {_shown(settings.CACHES["durable"]["LOCATION"])}
   Celery      {celery}
+  Visitors    {about}
   By e-mail   {", ".join(ADDRESSES.values())}:
               mail is printed here, and staff read it at {site}mailbox/
 
@@ -96,9 +109,37 @@ class Site(ThreadedWSGIServer):
 
     now_and_then: Callable[[], object] = staticmethod(lambda: None)
 
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.server_port}/"
+
     def service_actions(self) -> None:
         super().service_actions()
         self.now_and_then()
+
+
+class Handler(WSGIRequestHandler):
+    """Django's own, which does not write down what the demo's visitors ask for: it would be all that one sees."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the standard library
+        if not is_one(self.client_address[0]):
+            super().log_message(format, *args)
+
+
+@contextmanager
+def callers(site: str, *, wanted: bool, is_shared: bool) -> Iterator[tuple[Background | None, str]]:
+    """The process of the visitors, if they are wanted, and what is to be said of them."""
+    if is_shared:
+        yield None, "come to the demo that was started before this one"
+    elif not wanted:
+        yield None, "none but you"
+    elif not can_come():
+        yield None, "stay away: this machine has no 127.0.0.2, from which the first of them would come"
+    else:
+        with visitors(site) as guests:
+            [process] = guests.running.values()
+            about = f"{PEOPLE}, a few requests a second (process {process.pid}), {process.log_path}"
+            yield guests, f"{about}\n              make demo ARGS=--no-visitors leaves them out"
 
 
 @contextmanager
@@ -143,7 +184,7 @@ def web_server(ports: list[int]) -> Iterator[Site]:
 def _listen(ports: list[int]) -> Site:
     for port in ports:
         try:
-            return Site((HOST, port), WSGIRequestHandler)
+            return Site((HOST, port), Handler)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
