@@ -52,11 +52,12 @@ types: $(VENV)/.dev  ## mypy, strictly
 
 docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; a warning is an error
 	$(BIN)/python -m docs.settings_page
+	$(BIN)/python -m docs.commands_page
 	$(BIN)/python -m docs.timelines
 	$(BIN)/python -m sphinx -W --keep-going -E -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.bench  ## cached reads against plain Django and its peers, side by side; ARGS=mix: while somebody writes; ARGS=stampede, penetration, …: under fire; ARGS=throttle: limits
+bench: $(VENV)/.bench  ## cached reads against plain Django and its peers, side by side; ARGS=mix: while somebody writes; ARGS=stampede, penetration, …: under fire; ARGS=throttle: limits; ARGS=summary: the README's table; ARGS=sizes: bytes
 	$(BIN)/python -m bench $(ARGS)
 
 consistency: $(VENV)/.test  ## is any cached read older than the last commit? Processes, crashes, outages

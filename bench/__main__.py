@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench import sizes, summary
 from bench.behind import run as behind
 from bench.contestants import CONTESTANTS, chosen
 from bench.doors import plan as gates
@@ -27,6 +28,7 @@ from bench.servers import running
 from bench.stampede import plan as storms
 from bench.stampede import report as stamped
 from bench.stampede import run as stampede
+from bench.stats import run as counting
 from bench.storms import avalanche, outage
 from bench.throttle import plan as limits
 from bench.throttle import report as throttled
@@ -50,6 +52,8 @@ FULL_CHECKS = limits.Pace(rounds=60, batch_seconds=0.006, crowds=3)
 QUICK_CHECKS = limits.Pace(rounds=4, batch_seconds=0.004, crowds=1)
 FULL_DOORS = gates.Pace(rounds=40, batch_seconds=0.02, entries=1000, requests=500)
 QUICK_DOORS = gates.Pace(rounds=3, batch_seconds=0.005, entries=50, requests=100)
+FULL_COUNTS = counting.Pace(rounds=40, seconds=0.4, seconds_told=5)
+QUICK_COUNTS = counting.Pace(rounds=4, seconds=0.005, seconds_told=1)
 FULL_CODES = telling.Pace(blocks=10, size=250, permutations=299)
 QUICK_CODES = telling.Pace(blocks=2, size=30, permutations=99)
 
@@ -190,10 +194,35 @@ def _doors(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
     )
 
 
+def _sized(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    found = sizes.run(options.operations or (20 if options.quick else 500))
+    return sizes.as_markdown(found), {"sizes": [each._asdict() for each in found]}, 0
+
+
+def _statistics(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    pace = QUICK_COUNTS if options.quick else FULL_COUNTS
+    pace = replace(pace, rounds=options.rounds or pace.rounds)
+    seed = options.seed or str(random.randrange(10**6))
+    with running([counting.CONTESTANT], tcp=options.tcp) as servers:
+        found = counting.run(servers, pace, seed)
+    told = (found, pace, _transport(options), seed)
+    return counting.as_markdown(*told), counting.as_data(*told), 1 if found.wrong else 0
+
+
+def _summed(options: argparse.Namespace) -> tuple[str, dict[str, Any], int]:
+    parts, codes = {}, []
+    for part in summary.parts_of(options.only):
+        chosen_here = argparse.Namespace(**vars(options) | {"only": summary.only(part), "scenario": summary.STORM})
+        _, parts[part], code = _MEASURES[part](chosen_here)
+        codes.append(code)
+    return summary.as_markdown(parts, _transport(options)), parts, max(codes)
+
+
 _MEASURES = {
     "reads": _reads, "mix": _mixed, "stampede": _stampede, "penetration": _penetrated, "outage": _outage,
     "avalanche": _avalanche, "write-behind": _counted, "throttle": _throttled,
-    "doors": _doors, "sessions": _sessions, "tokens": _tokens, "codes": _codes,
+    "doors": _doors, "sessions": _sessions, "tokens": _tokens, "codes": _codes, "stats": _statistics,
+    "summary": _summed, "sizes": _sized,
 }  # fmt: skip
 
 
@@ -214,12 +243,15 @@ def _parser() -> argparse.ArgumentParser:
         " penetration: how many made-up ids reach the database;"
         " outage: reads while Redis refuses, hangs, is slow or killed; avalanche: when entries written together end;"
         " write-behind: what it costs to count; throttle: what a check of a limit costs; sessions, tokens: what engines"
-        " of sessions cost and lose, and a look at a token; codes: whether the time tells who is known; doors: these",
+        " of sessions cost and lose, and a look at a token; codes: whether the time tells who is known; doors: these;"
+        " stats: what statistics cost a hit;"
+        " summary: some of them in the README's table; sizes: bytes of Redis that one of each thing takes",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="a few short rounds, under half a minute")
     parser.add_argument(
         "--only", metavar="A,B",
-        help=f"some contestants of: {names}; stampede: of {stormed}; throttle: of {checked}; doors: of {guarding}",
+        help=f"some contestants of: {names}; stampede: of {stormed}; throttle: of {checked}; doors: of {guarding};"
+        f" summary: parts, of {', '.join(summary.PARTS)}",
     )  # fmt: skip
     parser.add_argument("--tcp", action="store_true", help="Redis by TCP on 127.0.0.1 instead of a unix socket")
     turns = f"{FULL.rounds}; mix: {FULL_MIX.rounds}; stampede: {FULL_STAMPEDE.rounds}; throttle: {FULL_CHECKS.rounds}"
