@@ -25,7 +25,14 @@ FLAGS = [
     "--disable-sync",
 ]
 LOUD = {"error", "warning"}
+#: Widths and heights at which every page has to fit; of those that are pictured there are pictures.
 SIZES = {"narrow": (320, 640), "phone": (390, 844), "tablet": (820, 1180), "laptop": (1366, 800)}
+PICTURED = {"phone", "laptop"}
+#: What makes a page scroll sideways.
+PROTRUDING = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1).slice(-5).map((each) => each.outerHTML.slice(0, 200))"""
+#: To be awaited: what fades has faded.
+SETTLED = "Promise.all(document.getAnimations().map((each) => each.finished.catch(() => null))).then(() => null)"
 
 
 @pytest.fixture(scope="session")
@@ -52,12 +59,20 @@ def chromium() -> Iterator[Browser]:
 def window(chromium: Browser, demo: Demo) -> Iterator[Callable[..., Page]]:
     """Open a window: `window("phone", "dark")`. What the console complains about fails the test at its end.
 
-    Without `scripts` the browser runs none. A window that is `denied` may be told 429, about which browsers complain.
+    Without `scripts` the browser runs none. Browsers complain about what is refused, which fails the test as well, unless
+    it is foreseen: a window that is `denied` may be told 429, and one to which a status is `told` that one.
     """
     contexts = []
     complaints: list[str] = []
 
-    def open_window(size: str = "laptop", scheme: str = "light", *, scripts: bool = True, denied: bool = False) -> Page:
+    def open_window(
+        size: str = "laptop",
+        scheme: str = "light",
+        *,
+        scripts: bool = True,
+        denied: bool = False,
+        told: int | None = None,
+    ) -> Page:
         width, height = SIZES[size]
         context = chromium.new_context(
             base_url=demo.url,
@@ -69,8 +84,10 @@ def window(chromium: Browser, demo: Demo) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
 
+        foreseen = [f"status of {status} " for status in (429 if denied else None, told) if status]
+
         def hear(said: ConsoleMessage) -> None:
-            if said.type in LOUD and not (denied and "status of 429" in said.text):
+            if said.type in LOUD and not any(each in said.text for each in foreseen):
                 complaints.append(f"{said.text} {said.location}")
 
         page.on("console", hear)
@@ -82,6 +99,21 @@ def window(chromium: Browser, demo: Demo) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def signed_in(demo: Demo) -> Callable[..., Page]:
+    """Have somebody of the staff log in by their password: `signed_in(page)`; "office" edits, "admin" may do all."""
+
+    def sign_in(page: Page, name: str = "admin") -> Page:
+        page.goto("/admin/login/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(demo.password)
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("button", name="Log out").wait_for()
+        return page
+
+    return sign_in
 
 
 @pytest.fixture(scope="session")
@@ -98,3 +130,24 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def look(pictures: Path) -> Callable[[Page, str], None]:
+    """Look at the page that is open, in each size: it must not scroll sideways, and has its picture taken by day and night.
+
+    It is left as it was opened, on a laptop by day.
+    """
+
+    def look_at(page: Page, name: str) -> None:
+        page.wait_for_load_state()
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function(f"innerWidth === {width}")
+            assert page.evaluate(PROTRUDING) == [], f"{name} on a {size}"
+            for scheme in ("dark", "light") if size in PICTURED else ():
+                page.emulate_media(color_scheme=scheme)
+                page.evaluate(SETTLED)
+                page.screenshot(path=pictures / f"{name}-{size}-{scheme}.png", full_page=True)
+
+    return look_at

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,7 +38,7 @@ def guess(page: Page, name: str, times: int) -> int:
 
 
 def test_who_guesses_is_banned_and_let_in_again(
-    window: Callable[..., Page], expect: Any, demo: Demo, pictures: Path
+    window: Callable[..., Page], expect: Any, demo: Demo, look: Callable[..., None]
 ) -> None:
     """Fifteen wrong passwords are a ban; the desk sees whose, in part, and ends it; then guesses are counted anew."""
     stranger = window("laptop", denied=True)
@@ -54,11 +53,7 @@ def test_who_guesses_is_banned_and_let_in_again(
     bans = desk.get_by_role("region", name="Bans under way")
     expect(bans.get_by_role("rowheader")).to_have_text("ip 127.0.0.1 post:username so…@uniud.it")
     expect(desk.get_by_role("region", name="Denied most in this hour and the last")).to_contain_text("log-in")
-    for size, width in (("phone", 390), ("laptop", 1366)):
-        desk.set_viewport_size({"width": width, "height": 844})
-        # (It may not have been laid out anew yet.)
-        desk.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
-        desk.screenshot(path=pictures / f"offenders-{size}.png", full_page=True)
+    look(desk, "dashboard-throttles-banned")
     bans.get_by_role("button", name="Unban").click()
     expect(desk.get_by_text("banned no more")).to_be_visible()
     expect(desk.get_by_text("Nobody is banned.")).to_be_visible()
