@@ -154,6 +154,8 @@ def _configure(address: str, database: str) -> None:
         REDIS_TOOLKIT_TOKEN_STORE="redis",  # noqa: S106 - where they are kept
         REDIS_TOOLKIT_TOKEN_TTL=HOUR,
         REDIS_TOOLKIT_VERIFY_SAMPLE=0,
+        # (They would be told in the midst of it, by a thread.)
+        REDIS_TOOLKIT_STATS=False,
     )  # fmt: skip
     django.setup()
 

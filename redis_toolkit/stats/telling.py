@@ -159,6 +159,7 @@ class Teller:
             self._waiting.clear()
             self._sampled = 0
             gathered.forget()
+            self._hang_up()
 
     def tell(self, *, patience: float = -1) -> None:
         """Tell everything there is, in one round trip. Raises StoreUnavailable.
@@ -184,6 +185,7 @@ class Teller:
                     except Exception as error:  # noqa: BLE001 - a thread that ends would be started with each read
                         self._note(error)
         finally:
+            self._hang_up()
             if end is self._end:
                 self.is_running = False
 
@@ -236,11 +238,18 @@ class Teller:
         for alias, what, number in sampling.sample(self._link(), self._link, minute):
             gathered.add(("server", alias, what), 1, number)
 
+    def _hang_up(self) -> None:
+        """Close this thread's connections."""
+        for _, own in tuple(self._links.values()):
+            own.close()
+
     def _link(self, alias: str | None = None) -> Link:
         """A way to Redis of our own, so that those who count round trips do not count ours, with the breaker of all."""
         shared = link(alias or settings.STATS_ALIAS)
         known = self._links.get(shared.alias)
         if known is None or known[0] is not shared:
+            if known is not None:
+                known[1].close()
             known = self._links[shared.alias] = shared, Link(shared.alias)
         own = known[1]
         own.breaker = shared.breaker
