@@ -295,6 +295,8 @@ def test_looks_of_a_reader_inside_a_transaction(term, cost, level):
             assert read() == (["new"] if level == "READ COMMITTED" else ["Lesson 5"])
         assert it.outcomes in ([("rows", "miss")], [("rows", "bypass")])
     assert read() == ["new"]
+    # That its level was set is remembered as long as it is open: what the next test reads in a transaction is not stored.
+    connection.close()
 
 
 @pytest.mark.parametrize("alias", ["default"], indirect=True)

@@ -44,7 +44,7 @@ def test_fifty_at_once_have_an_answer_each(redis_client: redis.Redis) -> None:
 
 def test_a_loop_that_ends_closes_its_connections(redis_client: redis.Redis) -> None:
     """No warning of a socket left open, and no client left on the server."""
-    before = len(redis_client.client_list())
+    before = {each["id"] for each in redis_client.client_list()}
 
     async def play() -> None:
         await asyncio.gather(*(set_and_get("a", str(each)) for each in range(10)))
@@ -52,7 +52,8 @@ def test_a_loop_that_ends_closes_its_connections(redis_client: redis.Redis) -> N
     for _ in range(3):
         asyncio.run(play())
     gc.collect()
-    assert len(redis_client.client_list()) == before
+    # (Of those before some may be gone as well: what other tests have left.)
+    assert {each["id"] for each in redis_client.client_list()} <= before
 
 
 def test_a_connection_closed_while_idle_is_replaced(redis_client: redis.Redis) -> None:

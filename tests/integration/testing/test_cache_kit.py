@@ -303,6 +303,8 @@ def test_the_database_of_pytest_django(settings: Any) -> None:
 @pytest.mark.django_db(transaction=True, databases=["postgres"])
 def test_a_keyspace_in_a_block_of_ones_own() -> None:
     """The transaction around it goes on afterwards: its own writes are read, its marks go when it is rolled back."""
+    # (One whose isolation level nobody has set.)
+    connections["postgres"].close()
     term = Term("postgres")
     with pytest.raises(ZeroDivisionError), transaction.atomic(using="postgres"):
         term.plain(Lesson).filter(pk=term.lessons[0].pk).delete()
