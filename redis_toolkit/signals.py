@@ -79,9 +79,10 @@ class _ReadSignal(Signal):
 #: answer "off", "breaker" (open), "untrusted" (Redis is back, but who has missed it is not known yet), "transaction"
 #: (this one has written), "writing" (a write is under way), "outage" (Redis did not answer), "snapshot" (an old state
 #: is read) or "uncacheable"; stamp: the key of the stamp that ended it, or "" (str); pins: the fields that the query
-#: pins to values, as ``by`` could name them (tuple of str); loaded: seconds that loading took, now, or when what was
-#: found was stored; None: not known; size: bytes of the entry as read or stored, or None. Of a "bulk" read ``seconds``
-#: and ``size`` are for all these entries together; of several signals for one load the first has ``loaded``.
+#: pins to values, as ``by`` could name them (tuple of str), of one hit (); loaded: seconds that loading took, now, or
+#: when what was found was stored; None: not known; size: bytes of the entry as read or stored, or None. Of a "bulk"
+#: read ``seconds`` and ``size`` are for all these entries together; of several signals for one load the first has
+#: ``loaded``.
 cache_read = _ReadSignal()
 
 #: Stamps were marked by a write or dropped by ``invalidate``. sender: None; stamps: tuple of stamp keys (str), which

@@ -18,6 +18,7 @@ import redis
 from redis_toolkit.cache import flights, recency, snapshots, trust
 from redis_toolkit.core.connections import reset
 from redis_toolkit.exceptions import RedisToolkitError
+from redis_toolkit.stats.telling import teller
 from redis_toolkit.testing import PostgresServer, ValkeyServer
 from tests import servers
 
@@ -100,6 +101,14 @@ def no_files_open_elsewhere() -> Iterator[None]:
         connection.inc_thread_sharing()
         connection.close()
         connection.dec_thread_sharing()
+
+
+@pytest.fixture(autouse=True)
+def nobody_tells_statistics() -> Iterator[None]:
+    """After a test in which something was counted no thread goes on telling whichever server the next test has."""
+    yield
+    if teller.is_running:
+        teller.stop()
 
 
 @pytest.fixture

@@ -133,7 +133,11 @@ def _ask(
     read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
 ) -> Any:  # fmt: skip
     recipe, terms = location.plan.recipe, queryset._cache_terms
-    tables, pins = ((), ()) if recipe is None else (recipe.tables, recipe.pins)
+
+    def pins() -> tuple[str, ...]:
+        return () if recipe is None else recipe.pins(queryset.traced_query(), source.read)
+
+    tables = () if recipe is None else recipe.tables
     question = Question(
         kind, queryset.model, location.key, location.stamps, tables, terms, fingerprint, read, load, pins=pins
     )

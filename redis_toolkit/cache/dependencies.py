@@ -39,18 +39,19 @@ Path = tuple[int, ...]
 class Recipe:
     """How to get from a query to its stamps."""
 
-    __slots__ = ("_base", "_others", "_paths", "by", "is_row_for_row", "pinned", "pins", "tables")
+    __slots__ = ("_base", "_is_once", "_others", "_paths", "by", "is_row_for_row", "pinned", "tables")
 
-    def __init__(self, base: Table, by: By | None, paths: tuple[Path, ...], others: list[Table]) -> None:
+    def __init__(
+        self, base: Table, by: By | None, paths: tuple[Path, ...], others: list[Table], *, is_once: bool
+    ) -> None:
         self._base = base
+        self._is_once = is_once
         self.by = by
         self._paths = paths
         self._others = others
         self.tables = tuple(dict.fromkeys((base.name, *(table.name for table in others))))
         #: Whether each row of the answer is one of the table's: no group of none, no function that makes many of one.
         self.is_row_for_row = False
-        #: Fields that the query pins to values, as `by` could name them: for watchers.
-        self.pins: tuple[str, ...] = ()
         #: Whether the primary key is pinned, so that a row may be missing because its key is not there *yet*.
         self.pinned = by is not None and by is base.pk
 
@@ -66,7 +67,7 @@ class Recipe:
 
     def coarsen(self) -> None:
         """Depend on the whole of the query's own table."""
-        self.by, self.pinned, self.pins = None, False, ()
+        self.by, self.pinned, self._is_once = None, False, False
 
     def names(self, query: Query) -> list[str] | None:
         """The names of the finest stamps that cover ``query``; None if only ``*`` does."""
@@ -80,6 +81,11 @@ class Recipe:
         else:
             found += self._base.stamps(alias, ("", *names, NEW) if self.pinned else ("", *names))
         return found
+
+    def pins(self, query: Query, alias: str) -> tuple[str, ...]:
+        """The fields that ``query`` pins to values, as ``by`` could name them: for watchers."""
+        # How many values there are is the query's, not the shape's.
+        return _pins(query, alias) if self._is_once else ()
 
 
 def recipe_of(query: Query, sql: str, alias: str) -> Recipe:
@@ -100,8 +106,8 @@ def recipe_of(query: Query, sql: str, alias: str) -> Recipe:
         raise Uncacheable(f"the table of {query.get_meta().label} is not watched, or not read")
     is_once = read.count(base) == 1 and not query.combinator
     by, paths = _finest(base, query) if is_once else (None, ())
-    recipe = Recipe(base, by, paths, [table for table in dict.fromkeys(read) if table is not base])
-    recipe.pins = _pins(query, alias) if is_once else ()
+    others = [table for table in dict.fromkeys(read) if table is not base]
+    recipe = Recipe(base, by, paths, others, is_once=is_once)
     recipe.is_row_for_row = not query.annotations and query.group_by is None
     return recipe
 

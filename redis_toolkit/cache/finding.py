@@ -144,10 +144,11 @@ class Finding:
         if outcome in _FOUND and body is not None and seen and seen[0]:
             loaded, size = body.took, len(seen[0])
         reason, stamp = ("", "") if outcome == "hit" else self._why()
+        pins = () if outcome == "hit" or question.pins is None else question.pins()
         # (By position, for hits are told of here.)
         cache_read.tell(
             question.model, question.kind, outcome, self.source.read, monotonic() - self._began, question.name,
-            question.key, 1, reason, stamp, question.pins, loaded, size,
+            question.key, 1, reason, stamp, pins, loaded, size,
         )  # fmt: skip
 
     def _why_dead(self, entry: bytes, values: list[bytes | None]) -> Why:

@@ -73,7 +73,7 @@ class Question:
     """A cacheable question: where its answer lies, what it depends on, for how long, how to read it, how to load it.
 
     ``told``: gives it as plain values (its kind first), by which another process can ask it; None, or gives None, if
-    that cannot be. ``name`` and ``pins`` are for watchers, as in ``signals.cache_read``.
+    that cannot be. ``name``, and what ``pins`` gives, are for watchers, as in ``signals.cache_read``.
     """
 
     __slots__ = (
@@ -85,7 +85,7 @@ class Question:
         self, kind: str, model: Any, key: str, stamps: Sequence[str], tables: Sequence[str], terms: Terms,
         fingerprint: bytes, read: Callable[[bytes | None], Any], load: Callable[[], Loaded],
         absent: Absent | None = None, told: Callable[[], list[Any] | None] | None = None,
-        name: str = "", pins: tuple[str, ...] = (),
+        name: str = "", pins: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:  # fmt: skip
         self.absent = absent
         self.told = told

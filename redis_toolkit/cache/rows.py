@@ -197,7 +197,7 @@ class Rows:
         fingerprint, absent = self.shape.codec.fingerprint, self.absent([place], source)
         return Question(
             "get", self.model, place.key, place.stamps, self.tables, terms, fingerprint, read, load, absent, told, "",
-            place.by.names,
+            lambda: place.by.names,
         )  # fmt: skip
 
     def absent(self, places: Iterable[Place], source: Source) -> Absent | None:

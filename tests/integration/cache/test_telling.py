@@ -115,6 +115,7 @@ def test_why_it_is_a_miss(term, told, redis_client, reason, prepare):
     assert outcomes == [("miss", reason), ("hit", "")]
     miss, hit = told
     assert (miss["key"], miss["count"], miss["pins"], miss["name"]) == (hit["key"], 1, ("id",), "")
+    assert hit["pins"] == ()
     assert hit["size"] == miss["size"] == redis_client.strlen(hit["key"]) > 0
     # (Four bytes tell how long the load took.)
     assert hit["loaded"] == pytest.approx(miss["loaded"], rel=1e-6)

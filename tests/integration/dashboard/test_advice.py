@@ -18,7 +18,7 @@ from redis_toolkit.core.clock import travel
 from redis_toolkit.dashboard.advice import Advice, advise
 from redis_toolkit.dashboard.declared import every
 from redis_toolkit.stats import MONTH, Figures, buckets, flush, summed
-from redis_toolkit.stats.telling import teller
+from redis_toolkit.stats.telling import gathered, teller
 from redis_toolkit.testing import ValkeyServer
 from tests import servers
 from tests.app.models import Lesson
@@ -254,10 +254,14 @@ def test_an_outage(term: Term, told: Told, settings: Any) -> None:
 
 @pytest.mark.parametrize("column", ["pk", "weekday"])
 def test_too_many_values_for_any_declaration(term: Term, told: Told, column: str) -> None:
-    """A hundred values at once depend on the whole table, declared or not: nothing is advised."""
+    """A hundred values at once depend on the whole table, declared or not: nothing is advised, whoever asked before."""
+    few, many = {f"{column}__in": range(3)}, {f"{column}__in": range(100)}
+    # This is not counted; but what queries of this shape have in common is known from here.
+    list(term.cached.filter(**few))
+    gathered.take()
     for _ in range(25):
-        list(term.cached.filter(**{f"{column}__in": range(100)}))
-        list(term.cached.filter(**{f"{column}__in": range(100)}))
+        list(term.cached.filter(**many))
+        list(term.cached.filter(**many))
         term.again(0).save()
     figures = counted()
     assert (figures.count("ended", "app.Lesson", "*"), figures.count("pinned")) == (24, 0)
