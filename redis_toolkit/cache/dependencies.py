@@ -119,7 +119,7 @@ def _watched(table: Table | None, name: str) -> Table:
 
 
 def _finest(base: Table, query: Query) -> tuple[By | None, tuple[Path, ...]]:
-    pinned = dict(_pinned(query.where, query.base_table, ()))
+    pinned = dict(_pinned(query.where, _base_alias(query), ()))
     declared = sorted(base.bys, key=lambda by: (not by.unique, -len(by.columns)))
     for by in (base.pk, *declared):
         if by is not None and all(column in pinned for column in by.columns):
@@ -132,7 +132,7 @@ def _finest(base: Table, query: Query) -> tuple[By | None, tuple[Path, ...]]:
 def _pins(query: Query, alias: str) -> tuple[str, ...]:
     """The fields that the top level pins to plain values, those whose values can name a stamp; of lists the first."""
     columns, has_list = set[str](), False
-    for column, path in _pinned(query.where, query.base_table, ()):
+    for column, path in _pinned(query.where, _base_alias(query), ()):
         lookup = _at(query.where, path)
         if isinstance(lookup, In | TupleIn):
             values: Any = lookup.rhs
@@ -163,6 +163,12 @@ def _pinned(node: WhereNode, alias: str | None, path: Path) -> Iterator[tuple[st
         elif type(child) is TupleIn and _is_one_column(child.lhs, alias) and _plain(child.rhs):
             # What prefetch_related() asks of the far side of a foreign key.
             yield child.lhs.targets[0].column, (*path, at)
+
+
+def _base_alias(query: Query) -> str | None:
+    """What ``query`` calls its own table; None if nothing has asked for a column of it yet."""
+    # (``Query.base_table`` remembers what it said: a query that was asked too early could not be compiled any more.)
+    return next(iter(query.alias_map), None)
 
 
 def _is_one_column(columns: Any, alias: str | None) -> bool:
