@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import quote
 from weakref import ReferenceType, ref
@@ -14,12 +14,18 @@ import psycopg
 import pytest
 import pytest_django
 import redis
+from django.db import connections
+from django.db.backends.signals import connection_created
 
-from redis_toolkit.cache import flights, recency, snapshots, trust
+from redis_toolkit.cache import debts, flights, recency, refreshing, snapshots, trust
+from redis_toolkit.cache.watch import watch_of
+from redis_toolkit.conf import settings as toolkit_settings
+from redis_toolkit.core import connections as toolkit
 from redis_toolkit.core.connections import reset
 from redis_toolkit.exceptions import RedisToolkitError
 from redis_toolkit.stats.telling import teller
 from redis_toolkit.testing import PostgresServer, ValkeyServer
+from redis_toolkit.throttling import checking
 from tests import servers
 
 TESTS = Path(__file__).parent
@@ -48,6 +54,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(tier)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """What a test has written is rolled back behind it: Redis is told so now, and not by a statement of the next one."""
+    yield
+    for connection in connections.all(initialized_only=True):
+        watch_of(connection).settle(connection)
+
+
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[redis.Redis]:
     """A raw client of the server all tests share; the server is started first unless REDIS_URL names one."""
@@ -67,13 +81,19 @@ def shared_redis() -> Iterator[redis.Redis]:
 
 @pytest.fixture(autouse=True)
 def empty_redis(request: pytest.FixtureRequest) -> None:
-    """Each test begins with an empty server; only unit tests, which have no sockets, do without."""
+    """Each test begins with an empty server that is trusted; only unit tests, which have no sockets, do without."""
     if request.node.get_closest_marker("unit") and "redis_url" not in request.fixturenames:
         return
+    shared_redis = request.getfixturevalue("shared_redis")
+    for each in toolkit._links.values():
+        # (A machine that was held up takes its server for away; that is no matter of the next test's.)
+        each.breaker.close()
+        each.breaker.succeeded()
     trust.forget()
     flights.forget()
     recency.forget()
-    shared_redis = request.getfixturevalue("shared_redis")
+    checking.forget()
+    debts.pay(toolkit.link())
     if servers.valkey:
         shared_redis.flushall()
     else:
@@ -86,12 +106,10 @@ def no_files_open_elsewhere() -> Iterator[None]:
 
     Those in which coroutines ask the database live on, or their connections do, till the garbage is collected.
     """
-    from django.db.backends.signals import connection_created
-
     opened: list[ReferenceType[Any]] = []
 
     def note(connection: Any, **_: object) -> None:
-        if connection.vendor == "sqlite" and current_thread() is not main_thread():
+        if connection.vendor == "sqlite" and threading.current_thread() is not threading.main_thread():
             opened.append(ref(connection))
 
     connection_created.connect(note)
@@ -104,15 +122,26 @@ def no_files_open_elsewhere() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def nobody_tells_statistics() -> Iterator[None]:
-    """After a test in which something was counted no thread goes on telling whichever server the next test has."""
+def no_threads_at_work(no_files_open_elsewhere: None) -> Iterator[None]:
+    """After a test no thread goes on refreshing answers, or telling statistics to whichever server the next one has."""
     yield
+    refreshing.wait()
     if teller.is_running:
         teller.stop()
+    for thread in threading.enumerate():
+        if thread.name == "redis-toolkit-stats":
+            thread.join()
 
 
 @pytest.fixture
-def valkey(settings: pytest_django.Settings) -> Iterator[ValkeyServer]:
+def usual_time_outs(settings: pytest_django.Settings) -> None:
+    """Redis is given as long as a project gives it that says nothing of that."""
+    settings.REDIS_TOOLKIT_CONNECT_TIMEOUT = type(toolkit_settings).CONNECT_TIMEOUT.default
+    settings.REDIS_TOOLKIT_READ_TIMEOUT = type(toolkit_settings).READ_TIMEOUT.default
+
+
+@pytest.fixture
+def valkey(settings: pytest_django.Settings, usual_time_outs: None) -> Iterator[ValkeyServer]:
     """A server for this test alone, behind the alias ``default``: it may be paused, killed and started again."""
     with servers.new_valkey() as server:
         settings.CACHES = {**settings.CACHES, "default": {**settings.CACHES["default"], "LOCATION": server.url}}
@@ -140,8 +169,6 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
     """Start PostgreSQL and find SQLite a file, before pytest-django makes the test databases."""
-    from django.db import connections
-
     folder = tmp_path_factory.mktemp("sqlite")
     connections["default"].settings_dict["TEST"]["NAME"] = str(folder / "default.sqlite3")
     if servers.postgres:
@@ -156,8 +183,6 @@ def django_db_modify_db_settings(
 @pytest.fixture
 def django_environment(redis_url: str) -> dict[str, str]:
     """Environment variables by which another process with ``tests.settings`` uses this test's servers and databases."""
-    from django.db import connections
-
     postgres: dict[str, Any] = connections["postgres"].settings_dict
     user, password, host, port, name = (quote(str(postgres[part]), safe="") for part in DATABASE_URL_PARTS)
     return {

@@ -24,8 +24,8 @@ Start = Callable[..., ValkeyServer]
 
 
 @pytest.fixture(autouse=True)
-def no_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No code is declared but those that a test declares."""
+def as_in_a_new_project(monkeypatch: pytest.MonkeyPatch, usual_time_outs: None) -> None:
+    """No code is declared but those that a test declares, and Redis is given the usual time."""
     monkeypatch.setattr(codes, "_declared", WeakSet())
 
 
