@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.throttle.plan import ALLOWED, CONTESTANTS, DENIED, LIBRARIES
@@ -61,9 +62,18 @@ def test_unknown_contestant_is_an_error_that_lists_the_known() -> None:
 
 
 def test_round_trips_are_counted_at_the_socket() -> None:
-    """Two sent and one received, twice, are 2; what comes unasked is none, nor is the rest of an answer; then nothing."""
+    """Two sent and one received, twice, are 2; of another thread, unasked, the rest of an answer: none; then nothing."""
+
+    def ask_elsewhere(here: socket.socket, there: socket.socket) -> None:
+        here.sendall(b"ask")
+        there.sendall(b"answer")
+        here.recv(6)
+
     with counted() as turns:
         here, there = socket.socketpair()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(ask_elsewhere, here, there).result()
+        there.recv(3)
         for _ in range(2):
             here.sendall(b"ask")
             here.send(b"more")
