@@ -39,7 +39,9 @@ def play(*, defended: bool, size: int, tell: Tell) -> Outcome:
             },
         )
         work = f"{__name__}:{read.__name__}"
-        with crew(work, conditions, processes=PROCESSES, threads=max(1, size // PROCESSES)) as readers:
+        with crew(
+            work, conditions, processes=PROCESSES, threads=max(1, size // PROCESSES), defended=defended
+        ) as readers:
             tell(0.2)
             parts = readers.answers()
     taken = [Sample(*each) for part in parts for each in part["samples"]]
@@ -57,20 +59,28 @@ def play(*, defended: bool, size: int, tell: Tell) -> Outcome:
     )
 
 
-def read(seat: Seat) -> dict[str, Any]:
+def read(seat: Seat, *, defended: bool) -> dict[str, Any]:
     """One process: its threads wait until the answer has expired, and all ask for it at once.
 
     A machine with two processors does not let two hundred threads begin at once. So that they are a storm all the same,
-    the database answers nobody before all have begun.
+    the database answers nobody before all have begun: without the defence, before it was asked by all of them.
     """
-    raging = threading.Event()
-    database = SlowDatabase(seconds=LOAD, at_once=AT_ONCE, may_answer=lambda: not raging.is_set() or seat.all_begun())
+    raging, here = threading.Event(), threading.local()
+
+    def may_answer() -> bool:
+        if raging.is_set() and not defended and not hasattr(here, "asked"):
+            here.asked = True
+            seat.begin()
+        return not raging.is_set() or seat.all_begun()
+
+    database = SlowDatabase(seconds=LOAD, at_once=AT_ONCE, may_answer=may_answer)
     database.install()
     hall, other = Room.objects.order_by("code")[:2]
     before: list[int] = []
 
     def hot() -> object:
-        seat.begin()
+        if defended:
+            seat.begin()
         return list(lessons(room=hall))
 
     def reader(number: int) -> Sample:

@@ -73,7 +73,9 @@ def demo_settings(
 @pytest.fixture
 def durable(settings: pytest_django.Settings, demo_settings: None, valkey: ValkeyServer) -> Iterator[ValkeyServer]:
     """A second server, for sessions, codes and tokens, that writes to a file whatever it is told."""
-    with ValkeyServer(binary=valkey.binary, config={"appendonly": True, "maxmemory-policy": "noeviction"}) as server:
+    # (Where it does not look after the disk the file has what was written before the answer.)
+    config: dict[str, str | bool] = {"appendonly": True, "appendfsync": "no", "maxmemory-policy": "noeviction"}
+    with ValkeyServer(binary=valkey.binary, config=config) as server:
         cache = {**settings.CACHES["default"], "LOCATION": server.url}
         settings.CACHES = {**settings.CACHES, "durable": cache}
         settings.REDIS_TOOLKIT_DURABLE_ALIAS = "durable"

@@ -24,7 +24,7 @@ from tests.demo import Demo
 EDIT = "from demo_project.timetable.models import Room; Room.objects.filter(code='A').update(name='Aula Magna')"
 
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 def read(url: str) -> str:

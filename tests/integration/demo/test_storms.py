@@ -112,7 +112,7 @@ def test_mass_expiry(loaded: Environment) -> None:
 
 
 def test_an_outage(loaded: Environment) -> None:
-    """Both sides answer rightly; with the defence the breaker opens and closes once, and readers are answered meanwhile.
+    """Both sides answer rightly; with the defence the breaker is open till Redis is back, and readers are answered meanwhile.
 
     Without it each of four readers may be answered once more, before it waits for as long as Redis hangs.
     """
@@ -120,9 +120,19 @@ def test_an_outage(loaded: Environment) -> None:
     assert (without["figures"]["wrong"], with_["figures"]["wrong"]) == (0, 0)
     assert without["series"]["breaker"] == []
     states = [state for _, state in with_["series"]["breaker"]]
-    assert (states[0], states[-1], states.count("closed")) == ("open", "closed", 1)
-    assert without["figures"]["hung"] <= 4 < with_["figures"]["hung"]
+    assert (states[0], states[-1]) == ("open", "closed")
+    # (Its parent stops Redis, and starts it again, by another clock than the readers', and perhaps somewhat late.)
+    assert "closed" not in [state for at, state in with_["series"]["breaker"] if 1.5 <= at < 3.9]
+    assert answered(without, 2.0, 2.9) == 0
+    assert answered(with_, 2.0, 2.9) > 4
+    assert without["figures"]["hung"] < with_["figures"]["hung"]
     assert without["figures"]["longest"] > 1000
+
+
+def answered(record: dict[str, Any], since: float, until: float) -> int:
+    """How many reads ended in these seconds of the storm."""
+    columns = [each for each in record["series"]["columns"] if since <= each["at"] < until]
+    return sum(each["spared"] + each["asked"] for each in columns)
 
 
 def test_a_killed_storm_leaves_nothing(loaded: Environment) -> None:

@@ -8,6 +8,8 @@ import re
 import select
 import signal
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -28,6 +30,8 @@ from demo_project.lab import running
 from demo_project.timetable.accounts import ADDRESSES
 from demo_project.timetable.hours import PERIODS
 from demo_project.timetable.models import Lesson
+from demo_project.visitors import people as visitors
+from demo_project.visitors import rounds
 from demo_project.visitors.addresses import PEOPLE, address_of, is_one
 from demo_project.visitors.deeds import LOOK, moved_lesson
 from demo_project.visitors.people import Pace, ensure_people
@@ -36,7 +40,7 @@ from redis_toolkit.sessions import sessions_for
 from redis_toolkit.tokens import make_token, tokens_for
 from tests.demo import Demo
 
-PATIENCE = 60
+PATIENCE = 120
 #: By the fortieth step each of their special deeds is done once: a code, the door, a lesson that is moved.
 STEPS = 40
 
@@ -71,8 +75,12 @@ def heard(timetable: None) -> Iterator[list[tuple[str, str]]]:
 
 
 @pytest.fixture
-def site(heard: list[tuple[str, str]], settings: pytest_django.Settings) -> Iterator[str]:
+def site(
+    heard: list[tuple[str, str]], settings: pytest_django.Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The address of the demo's pages; `live_server` is of the whole run, and has the middleware of its beginning."""
+    # (What a busy machine takes for an answer is nobody's fault here: who gives up does something else next.)
+    monkeypatch.setattr(visitors, "PATIENCE", PATIENCE)
     settings.ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
     server = LiveServer("127.0.0.1")
     yield server.url
@@ -142,12 +150,24 @@ def test_three_requests_a_second_are_the_most() -> None:
     assert time.slept == pytest.approx(59 / 3)
 
 
-def test_nobody_is_faster_than_allowed(heard: list[tuple[str, str]], site: str) -> None:
+def test_nobody_is_faster_than_allowed(
+    heard: list[tuple[str, str]], site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Told to make a thousand requests a second they wait a third of a second between two all the same."""
     time = Hurry()
-    visit(site, seed=7, over=time, steps=10, per_second=1000)
-    assert time.slept > 9 / 3 - 1  # (less what the answers took)
-    assert len(heard) == 10
+    monkeypatch.setattr(rounds, "Pace", partial(Pace, clock=lambda: time.slept))
+    moments: list[float] = []
+
+    def hear(**_: Any) -> None:
+        moments.append(time.slept)
+
+    request_started.connect(hear)
+    try:
+        visit(site, seed=7, over=time, steps=10, per_second=1000)
+    finally:
+        request_started.disconnect(hear)
+    assert len(heard) == len(moments) == 10
+    assert min(later - before for before, later in pairwise(moments)) > 0.333
 
 
 def test_they_use_up_nothing_of_anybodys(heard: list[tuple[str, str]], site: str, client: Client) -> None:
@@ -253,7 +273,7 @@ def process(demo: Demo) -> int:
 
 
 def test_the_demo_has_visitors_and_takes_them_along(tmp_path: Path) -> None:
-    """They are announced, their code is right within a minute, and after `kill -9` of the demo their process ends."""
+    """They are announced, their code is right within two minutes, and after `kill -9` of the demo their process ends."""
     demo = Demo(tmp_path, DEMO_VISITORS="1")
     demo.start()
     end = os.pidfd_open(process(demo))
@@ -274,6 +294,9 @@ def test_visitors_end_with_the_demo(tmp_path: Path) -> None:
     demo = Demo(tmp_path, DEMO_VISITORS="1")
     demo.start()
     end = os.pidfd_open(process(demo))
+    deadline = perf_counter() + PATIENCE
+    while figures(demo)["cache-aside"]["asked of the database"] == "0":  # they have not come yet
+        assert perf_counter() < deadline
     assert demo.stop(signal.SIGINT) == 0
     assert select.select([end], [], [], 0)[0] == [end]
     assert demo.errors.read_text().count("Traceback") == 0
