@@ -25,7 +25,7 @@ FENCE = re.compile(r"^```(python|html|console|text)\n(.*?)^```$", re.MULTILINE |
 FILE = re.compile(r"(?:# |<!-- )(?P<path>[\w/]+\.\w+)(?P<end>, at the end)?(?: -->)?\n")
 PROMPT = re.compile(r"^(\w*)\$ (.*)$")
 #: Seconds, of whatever is waited for.
-PATIENCE = 30.0
+PATIENCE = 120.0
 DONE = "-- done: "
 
 

@@ -10,8 +10,10 @@ import socket
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
+from random import SystemRandom
 from types import SimpleNamespace
 
 import pytest
@@ -29,10 +31,12 @@ MAILED = "the six digits of the mail"
 
 
 def free_port() -> str:
-    """A port of this machine that nobody listens to."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return str(taken.getsockname()[1])
+    """A port of this machine that nobody has, and that the system gives nobody who asks for any (for it is used late)."""
+    for port in SystemRandom().sample(range(10_000, 32_000), 100):
+        with socket.socket() as taken, suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return str(port)
+    raise AssertionError("no port is free")
 
 
 class Newcomer:

@@ -121,6 +121,8 @@ def expect() -> Any:
     """Playwright's assertions, which wait."""
     from playwright.sync_api import expect
 
+    # (Five seconds are hardly enough for what is told every second, asked for every five, on a busy machine.)
+    expect.set_options(timeout=20_000)
     return expect
 
 

@@ -13,8 +13,8 @@ from django.db import connections, transaction
 
 __all__ = ["PATIENCE", "Actor", "Stage", "blocked"]
 
-#: Seconds after which a play is stuck.
-PATIENCE = 10.0
+#: Seconds after which a play is stuck: more than a busy machine makes anybody wait who is not.
+PATIENCE = 30.0
 
 
 class AbortedError(BaseException):

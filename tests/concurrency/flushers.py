@@ -78,7 +78,10 @@ class Nursery:
 def main(alias: str) -> None:
     """Take orders."""
     import django
+    from django.conf import settings
 
+    # A server that appends to a file waits for the disk, and whoever hears nothing from it dies of that, here.
+    settings.REDIS_TOOLKIT_READ_TIMEOUT = settings.REDIS_TOOLKIT_CONNECT_TIMEOUT = PATIENCE
     django.setup()
     from redis_toolkit.cache import WriteBehind
     from tests.app.models import Page

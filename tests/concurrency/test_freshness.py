@@ -61,10 +61,11 @@ def test_past_fresh_it_is_given_and_made_anew(
         assert ask(timetable, fresh=60) == (["old"], 0)
         assert link().round_trips - before == 1
         refreshing.wait()
-        assert heard == ["miss", "hit", "refresh"]
+        # (The thread may be through before the reader has said what it was given.)
+        assert sorted(heard) == ["hit", "miss", "refresh"]
         assert ask(timetable, fresh=60) == (["old"], 0)
         refreshing.wait()
-    assert heard == ["miss", "hit", "refresh", "hit"]
+    assert sorted(heard) == ["hit", "hit", "miss", "refresh"]
 
 
 def test_made_anew_in_the_readers_language_and_time_zone(timetable: Timetable) -> None:
@@ -117,7 +118,7 @@ def test_a_refresh_that_a_write_overtakes_is_born_dead(
         monkeypatch.setattr(Reader, "entry", late)
         assert ask(timetable, fresh=60) == (["old"], 0)
         refreshing.wait()
-        assert heard == ["miss", "hit", "wrote", "refresh"]
+        assert sorted(heard) == ["hit", "miss", "refresh", "wrote"]
         assert ask(timetable, fresh=60) == (["new"], 1)
 
 
@@ -157,6 +158,7 @@ def test_an_error_of_a_refresh_is_nobodys(
     assert "An answer was not refreshed: no such luck" in caplog.messages
     with travel(61):
         assert ask(timetable, fresh=60) == (["old"], 0)
+        refreshing.wait()
 
 
 # Stale
@@ -178,7 +180,7 @@ def test_stale_is_given_while_it_is_made_anew(stage: Stage, timetable: Timetable
     assert ask(timetable, **terms) == (["old"], 0)
     refreshing.wait()
     assert ask(timetable, **terms) == (["new"], 0)
-    assert heard == ["miss", "hit", "stale", "refresh", "hit"]
+    assert [heard[:2], sorted(heard[2:4]), heard[4:]] == [["miss", "hit"], ["refresh", "stale"], ["hit"]]
 
 
 def test_nothing_is_given_that_may_have_been_stale_for_longer(

@@ -66,7 +66,9 @@ def test_a_slow_reader_keeps_what_a_writer_has_ended(
 def test_a_reader_that_waited_takes_what_another_kept(keeping: Keeping, stage: Stage, settings: Any) -> None:
     """1. A loads  2. B asks the same and queues at the gate  3. A keeps it: B takes that, and asks the database nothing."""
     settings.REDIS_TOOLKIT_LOADS = 1
-    settings.REDIS_TOOLKIT_LOADS_WAIT = 30
+    settings.REDIS_TOOLKIT_LOADS_WAIT = PATIENCE * 3
+    # Who has waited so long for A's load queues to load by himself.
+    settings.REDIS_TOOLKIT_FLIGHT_WAIT = 0.05
     asked: list[str] = []
 
     def first(actor: Actor) -> list[str]:

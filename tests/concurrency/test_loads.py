@@ -23,9 +23,11 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["postgres"])
 
 
 @pytest.fixture(autouse=True)
-def patient(settings: Any) -> None:
-    """Threads wait for longer than any play takes."""
-    settings.REDIS_TOOLKIT_FLIGHT_WAIT = PATIENCE * 3
+def patient(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads wait for longer than any play takes: for a load and for a look at the outbox, which holds as long."""
+    settings.REDIS_TOOLKIT_FLIGHT_WAIT = settings.REDIS_TOOLKIT_OUTBOX_INTERVAL = PATIENCE * 3
+    monkeypatch.setattr(looks, "_PATIENCE", PATIENCE)
+    looks.expect()
 
 
 @pytest.fixture

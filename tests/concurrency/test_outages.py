@@ -25,7 +25,8 @@ def back(valkey: ValkeyServer, settings: Any) -> Iterator[Callable[[], None]]:
 
     Otherwise the database would answer for a while, and these plays would show nothing.
     """
-    settings.REDIS_TOOLKIT_READ_TIMEOUT = 0.05
+    # Each silence takes so long. It must be longer than a busy machine makes a server wait that is well.
+    settings.REDIS_TOOLKIT_READ_TIMEOUT = 1
     settings.REDIS_TOOLKIT_BREAKER_RETRY = 0.01
     closed = threading.Event()
 

@@ -60,7 +60,7 @@ def test_a_refusal_that_says_nothing_of_the_connection(word: str, own: redis.Red
     [record] = caplog.records
     assert (record.name, record.levelno) == ("redis_toolkit.core", logging.WARNING)
     assert record.getMessage().startswith(f"Redis ('default' in CACHES) refuses commands: {word} ")
-    for seconds, lines in ((59, 1), (61, 2), (119, 2), (122, 3)):
+    for seconds, lines in ((50, 1), (61, 2), (110, 2), (122, 3)):
         with travel(seconds):
             refused(SET)
         assert len(caplog.records) == lines

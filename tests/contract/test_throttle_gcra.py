@@ -51,12 +51,18 @@ def test_both_scripts_agree(redis_client: redis.Redis) -> None:
             now += passes
             # (With a minus a key lives longer than these steps take.)
             heads = (-now, int(charges))
-            plain = redis_client.evalsha(one, count, *places[0], *heads, *limits.plain_arguments(cost))
-            whole = redis_client.evalsha(all_, count, *places[1], *heads, SHARE, *limits.arguments(0, cost))
+            # In a transaction the clock by which keys run out stands.
+            with redis_client.pipeline(transaction=True) as calls:
+                calls.evalsha(one, count, *places[0], *heads, *limits.plain_arguments(cost))
+                calls.evalsha(all_, count, *places[1], *heads, SHARE, *limits.arguments(0, cost))
+                for keys in places:
+                    calls.mget(keys)
+                for key in (*places[0], *places[1]):
+                    calls.pexpiretime(key)
+                plain, whole, values, twins, *ends = calls.execute()
             assert plain == whole
-            assert redis_client.mget(places[0]) == redis_client.mget(places[1])
-            for key, twin in zip(*places, strict=True):
-                assert abs(redis_client.pttl(key) - redis_client.pttl(twin)) < 1000
+            assert values == twins
+            assert ends[:count] == ends[count:]
             seen.update(number == 1 for number in plain[::4])
             seen["never"] += -1 in plain[2::4]  # type: ignore[index]
 

@@ -63,6 +63,8 @@ TEMPLATES = [
     },
 ]
 CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": servers.redis_url}}
+# (A busy machine that pauses for half a second is no outage.)
+REDIS_TOOLKIT_READ_TIMEOUT = REDIS_TOOLKIT_CONNECT_TIMEOUT = 5
 
 
 def _sqlite(alias: str) -> dict[str, Any]:

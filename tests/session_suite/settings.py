@@ -70,3 +70,5 @@ CACHES = {
     "toolkit": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": os.environ["SESSION_TESTS_SERVER"]},
 }
 REDIS_TOOLKIT_ALIAS = "toolkit"
+# (A busy machine that pauses for half a second is no outage.)
+REDIS_TOOLKIT_READ_TIMEOUT = REDIS_TOOLKIT_CONNECT_TIMEOUT = 5

@@ -197,8 +197,9 @@ def test_a_write_while_another_thread_looks(term, monkeypatch):
     assert not looks.is_due(term.alias)
 
 
-def test_a_look_that_takes_long_does_not_put_off_the_next(term, monkeypatch):
+def test_a_look_that_takes_long_does_not_put_off_the_next(term, monkeypatch, settings):
     """What is committed while a process looks is seen by the next look, which is due by when that look began."""
+    settings.REDIS_TOOLKIT_OUTBOX_INTERVAL = 100
     old = asked(term, term.cached)
     read = looks._read
     with ExitStack() as later:
@@ -208,13 +209,13 @@ def test_a_look_that_takes_long_does_not_put_off_the_next(term, monkeypatch):
             found = read(*args, **how)
             with unheard():
                 save(term)
-            later.enter_context(travel(4))
+            later.enter_context(travel(40))
             return found
 
         monkeypatch.setattr(looks, "_read", slowly)
         looks.expect()
         assert asked(term, term.cached) == old
-        later.enter_context(travel(2))
+        later.enter_context(travel(20))
         assert asked(term, term.cached) == asked(term, term.plain(Lesson)) != old
 
 
@@ -473,8 +474,10 @@ with transaction.atomic(using={alias!r}):
 """
 
 
-def test_a_process_that_cannot_reach_redis_and_dies_after_its_commit(term, django_environment):
+def test_a_process_that_cannot_reach_redis_and_dies_after_its_commit(term, django_environment, settings):
     """A real process behind a wire that leads nowhere commits and is gone: right within OUTBOX_INTERVAL."""
+    # Longer than any process takes to start.
+    settings.REDIS_TOOLKIT_OUTBOX_INTERVAL = 1000
     old = asked(term, term.cached)
     script = WRITER.format(alias=term.alias, pk=term.lessons[5].pk)
     result = subprocess.run(
@@ -486,6 +489,6 @@ def test_a_process_that_cannot_reach_redis_and_dies_after_its_commit(term, djang
     )
     assert result.returncode == 9, result.stderr
     assert asked(term, term.cached) == old
-    with travel(LATER):
+    with travel(1000):
         assert asked(term, term.cached)[0] == ["new"]
     assert rows(term).count() == 0

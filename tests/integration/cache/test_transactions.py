@@ -249,7 +249,7 @@ def test_marks_are_made_again_after_half_their_life(timetable: Timetable, redis_
     with transaction.atomic(using=PG):
         timetable.change(title="new", group_id=2)
         assert lose() == 8
-        with travel(29):
+        with travel(25):
             timetable.change(title="newer")
             assert timetable.lesson.title == "newer"
             assert lose() == 0

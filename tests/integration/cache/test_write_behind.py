@@ -358,9 +358,8 @@ def test_without_redis_in_a_transaction(alias, away, page):
 
 
 @pytest.mark.parametrize("on_error", ["raise", "database"])
-def test_an_answer_that_is_lost(alias, valkey, page, on_error, settings):
+def test_an_answer_that_is_lost(alias, valkey, page, on_error):
     """A server that hangs has been told: the caller hears that nobody knows, and it is counted once, not twice."""
-    settings.REDIS_TOOLKIT_READ_TIMEOUT = 0.1
     views = WriteBehind(Page, "views", using=alias, on_error=on_error)
     views.add(page.pk)
     valkey.pause()

@@ -10,8 +10,15 @@ import redis
 
 from redis_toolkit import signals
 from redis_toolkit.core.clock import Frozen
-from redis_toolkit.core.connections import link
+from redis_toolkit.core.connections import link, reset
 from redis_toolkit.testing.otp import code_clock
+
+
+@pytest.fixture
+def patience(settings: Any) -> None:
+    """However busy the machine is, Redis is not taken to be away: for what asks it for seconds, or from many threads."""
+    settings.REDIS_TOOLKIT_READ_TIMEOUT = settings.REDIS_TOOLKIT_CONNECT_TIMEOUT = 30
+    reset()
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def test_pitfall_01_an_identifier_is_no_secret() -> None:
     assert magic.verify(token)
 
 
+@pytest.mark.usefixtures("patience")
 def test_pitfall_02_attempts_are_counted_before_comparing(wrong: Any) -> None:
     """Pitfall 2: Forty guesses that are all in flight at once: five are compared (CVE-2019-5421)."""
     code = OneTimeCode("login")
@@ -61,6 +62,7 @@ def test_pitfall_02_attempts_are_counted_before_comparing(wrong: Any) -> None:
     assert (found.count("wrong"), found.count("spent")) == (5, 35)
 
 
+@pytest.mark.usefixtures("patience")
 def test_pitfall_03_a_code_is_consumed_by_the_comparison() -> None:
     """Pitfall 3: Forty right answers at once: one is."""
     code = OneTimeCode("login", attempts=100)
@@ -99,6 +101,7 @@ def test_pitfall_05_a_resend_forgives_nothing(clock: Frozen, wrong: Any) -> None
     assert refused(lambda: code.issue(ADA)) == "locked"
 
 
+@pytest.mark.usefixtures("patience")
 def test_pitfall_06_many_addresses_are_no_way_round(clock: Frozen, wrong: Any) -> None:
     """Pitfall 6: A challenge has five tries wherever they come from, and a hundred failures from anywhere are all there are."""
     code = OneTimeCode("login", cooldown=0, sends=None)

@@ -30,6 +30,13 @@ InTable = Callable[..., str]
 
 
 @pytest.fixture
+def patience(settings: Any) -> None:
+    """However busy the machine is, Redis is not taken to be away: for what asks it for seconds, or from many threads."""
+    settings.REDIS_TOOLKIT_READ_TIMEOUT = settings.REDIS_TOOLKIT_CONNECT_TIMEOUT = 30
+    reset()
+
+
+@pytest.fixture
 def moving(settings: Any) -> None:
     settings.SESSION_ENGINE = "redis_toolkit.sessions.moving"
 
@@ -359,6 +366,7 @@ def at_once(*deeds: Callable[[], Any]) -> list[Any]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("patience")
 def test_many_at_once(moving: None, ada: User, in_table: InTable):
     """32 requests of one browser find its session in the table: each has it, it is taken over once, its user has one."""
     key = in_table(ada, a=1)
@@ -368,6 +376,7 @@ def test_many_at_once(moving: None, ada: User, in_table: InTable):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("patience")
 def test_logging_out_races_those_who_come(moving: None, ada: User, in_table: InTable):
     """Whoever comes first, when a log-out is over the session is gone, of 20 such races."""
     load(link())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from redis_toolkit.core.clock import now, travel
 from redis_toolkit.stats import MONTH, Figures, buckets, flush, summed
 from redis_toolkit.stats.telling import teller
 
@@ -18,6 +19,13 @@ def counting(redis_client: Any, settings: Any) -> Iterator[None]:
     teller.is_running = True
     yield
     teller.stop()
+
+
+@pytest.fixture
+def early() -> Iterator[None]:
+    """A minute has just begun, so none ends within the test: what it counts stands in the buckets that it looks at."""
+    with travel(60 - now() % 60):
+        yield
 
 
 @pytest.fixture

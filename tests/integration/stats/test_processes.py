@@ -194,9 +194,8 @@ def test_redis_is_killed_and_back(lonely: ValkeyServer) -> None:
     assert (all_told().hits(), all_told().count("dropped")) == (10, 0)
 
 
-def test_an_answer_that_was_not_heard(lonely: ValkeyServer, settings: Any) -> None:
+def test_an_answer_that_was_not_heard(lonely: ValkeyServer) -> None:
     """1. a batch is sent, and no answer comes  2. the server carries it out  3. it is sent again, and counted once."""
-    settings.REDIS_TOOLKIT_READ_TIMEOUT = 0.2
     read(3)
     flush()
     lonely.pause()

@@ -16,6 +16,8 @@ from redis_toolkit.stats.telling import Teller, flush, gathered, teller
 from redis_toolkit.testing import ValkeyServer
 from tests import servers
 
+pytestmark = pytest.mark.usefixtures("early")
+
 
 @pytest.fixture
 def watched(settings: Any, counting: None) -> Iterator[ValkeyServer]:
@@ -111,8 +113,8 @@ def test_what_is_evicted(valkey: ValkeyServer, counting: None, redis_client: Any
     redis_client.config_set("maxmemory", room)
     for at in range(100):
         redis_client.set(f"k{at}", b"x" * 10_000, ex=10)
-    evicted = redis_client.info("stats")["evicted_keys"]
     redis_client.config_set("maxmemory", 0)
+    evicted = redis_client.info("stats")["evicted_keys"]
     look(1)
     found = seen()
     assert 0 < found.total("server", "default", "evicted") == evicted

@@ -27,5 +27,9 @@ def column(client: redis.Redis) -> str:
 
 def used(client: redis.Redis) -> int:
     """The bytes that a server uses, without those of its connections."""
-    told = client.info("memory")
-    return int(told["used_memory"] - told["mem_clients_normal"])
+    # (What INFO says of connections, mem_clients_normal, is as of a moment ago.)
+    with client.pipeline(transaction=True) as steps:
+        steps.info("memory")
+        steps.client_list()
+        told, connections = steps.execute()
+    return int(told["used_memory"] - sum(int(each["tot-mem"]) for each in connections))

@@ -210,6 +210,7 @@ def test_who_is_denied_most(settings: Any) -> None:
     assert [each.times for each in offenders.top()] == [5, 3]
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_flood_of_offenders_is_bounded(settings: Any, redis_client: Any) -> None:
     """Of three thousand clients the thousand that were denied most stand there, for a day at most; Redis away is fine."""
     settings.REDIS_TOOLKIT_THROTTLE_OFFENDERS = True

@@ -14,7 +14,6 @@ import redis
 from django.http import HttpRequest
 from hypothesis import settings as profiles
 
-from redis_toolkit.core.connections import reset
 from redis_toolkit.throttling import Rule, Throttle, checking
 from redis_toolkit.throttling.doors import cases_of, enter
 from tests.integration.throttling.tables import PAGE, column, documented, used
@@ -72,12 +71,9 @@ SPOOFS: dict[Callable[[int, Random], HttpRequest], int] = {
 
 
 @pytest.mark.parametrize("spoof", SPOOFS, ids=lambda spoof: spoof.__name__)
-def test_what_is_made_up_is_nobody_new(spoof: Any, redis_client: redis.Redis, settings: Any) -> None:
+def test_what_is_made_up_is_nobody_new(spoof: Any, patience: None, redis_client: redis.Redis, settings: Any) -> None:
     """A limit of ten: ten are let in for each real client, of a fifth of all requests; and there is one short key for each."""
     settings.REDIS_TOOLKIT_TRUSTED_PROXIES = ["192.0.2.0/24"]
-    # (However busy the machine is, Redis is not taken to be away: then each process counts for itself.)
-    settings.REDIS_TOOLKIT_READ_TIMEOUT = settings.REDIS_TOOLKIT_CONNECT_TIMEOUT = 30
-    reset()
     rules = [Rule("flood", "10/52w", key="ip")]
     let_in, dice = 0, Random(5)
     for at in range(REQUESTS // len(SPOOFS)):
@@ -96,7 +92,9 @@ def made_up(at: int) -> HttpRequest:
     return asking(REMOTE_ADDR="203.0.113.5", HTTP_X_API_KEY=f"{at} {text}")
 
 
-def test_a_server_holds_no_more_than_a_flood_of_a_moment(valkey: Any, redis_client: redis.Redis) -> None:
+def test_a_server_holds_no_more_than_a_flood_of_a_moment(
+    valkey: Any, patience: None, redis_client: redis.Redis
+) -> None:
     """All are new clients. A key is there for a millisecond, T/N, and until the server sweeps: so never more than 10,000.
 
     In bytes: never more than these many keys are documented to take.
@@ -118,7 +116,7 @@ def test_a_server_holds_no_more_than_a_flood_of_a_moment(valkey: Any, redis_clie
     assert max((redis_client.pttl(key) for key in redis_client.keys("*")), default=0) <= 1
 
 
-def test_the_worst_that_a_thousand_a_second_can_do(valkey: Any, redis_client: redis.Redis) -> None:
+def test_the_worst_that_a_thousand_a_second_can_do(valkey: Any, patience: None, redis_client: redis.Redis) -> None:
     """A thousand new clients a second for ever, against 1000/d: there are those of 86.4 seconds, in the bytes documented."""
     limit, bytes_of_one = Throttle("flood", "1000/d"), documented("`gcra`", column(redis_client))
     asked = [limit._asked((number,), None) for number in range(86_400)]

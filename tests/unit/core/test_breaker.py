@@ -55,10 +55,39 @@ def probe() -> Probe:
     return Probe()
 
 
+class Patient(threading.Event):
+    """A breaker's pause before a probe: it begins when everybody has been told of the opening, however long that takes.
+
+    (The thread that waits for it is started before that.)
+    """
+
+    def __init__(self, breaker: Breaker) -> None:
+        super().__init__()
+        self._told = threading.Event()
+        breaker_changed.connect(self._hear, sender=breaker)
+
+    def _hear(self, state: str, **_: Any) -> None:
+        if state == "open":
+            self._told.set()
+
+    def clear(self) -> None:
+        self._told.clear()
+        super().clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        while self._told.wait(PATIENCE):
+            ended = super().wait(timeout)
+            # (Not while another opening is being told of.)
+            if ended or self._told.is_set():
+                return ended
+        return False
+
+
 @pytest.fixture
-def breaker(probe: Probe) -> Iterator[Breaker]:
-    """A breaker whose thread ends with the test."""
+def breaker(probe: Probe, heard: queue.Queue[Any]) -> Iterator[Breaker]:
+    """A breaker whose thread ends with the test, and probes when ``heard`` has been told that it is open."""
     it = Breaker("spare", probe)
+    it._wake = Patient(it)
     yield it
     it.close()
     probe.findings.put(False)
@@ -84,6 +113,8 @@ def test_it_begins_closed(breaker, heard):
 def test_failures_in_a_row_open_it(failures, breaker, heard, settings):
     """It opens at the failure that BREAKER_FAILURES names, and is announced once."""
     settings.REDIS_TOOLKIT_BREAKER_FAILURES = failures
+    # No probe, of which would be told as well.
+    settings.REDIS_TOOLKIT_BREAKER_RETRY = 1000
     seen = []
     for _ in range(failures + 2):
         breaker.failed(timed_out=False)
@@ -197,7 +228,7 @@ def test_one_that_opens_while_it_closes_is_probed_all_the_same(heard):
     back = threading.Event()
     breaker = Breaker("moment", back.is_set)
 
-    class Moment(threading.Event):
+    class Moment(Patient):
         """The failure comes when the lock is free again, or, if it still is held, right behind."""
 
         def set(self) -> None:
@@ -206,7 +237,7 @@ def test_one_that_opens_while_it_closes_is_probed_all_the_same(heard):
                 breaker.failed(timed_out=True)
             super().set()
 
-    breaker._wake = Moment()
+    breaker._wake = Moment(breaker)
     breaker.failed(timed_out=True)
     breaker.close()
     breaker.failed(timed_out=True)

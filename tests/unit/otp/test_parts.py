@@ -41,11 +41,12 @@ def test_seals(contents: Any) -> None:
 
 
 def test_seals_show_nothing() -> None:
-    """Two of the same text have no sixteen bytes in common beyond the pepper's name."""
+    """Two of the same text have no four bytes in common beyond the pepper's name."""
     first, second = (seal("the same text for ever and ever", "a") for _ in range(2))
     assert first[:8] == second[:8]
-    assert not {first[at : at + 4] for at in range(8, len(first))} & {
-        second[at : at + 4] for at in range(8, len(second))
+    # (Fewer than four, as at the very end, may be the same by chance.)
+    assert not {first[at : at + 4] for at in range(8, len(first) - 3)} & {
+        second[at : at + 4] for at in range(8, len(second) - 3)
     }
 
 

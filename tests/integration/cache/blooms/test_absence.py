@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -170,13 +170,20 @@ KEPT = [
 DROPPED = [_raw_insert, _raw_select, _moved_key, _unseen]
 
 
+def not_there(asked: Any, model: Any, keys: Iterable[Any]) -> set[tuple[bool, str]]:
+    """The answers to keys of which none is there. A filter that is fuller than it was made for takes some for members."""
+    answers = {asked(model, pk=key) for key in keys}
+    assert answers <= {(False, "absent"), (False, "miss")}
+    return answers
+
+
 @pytest.mark.parametrize("way", KEPT, ids=lambda way: way.__name__)
 def test_rows_that_are_named(doors: str, built: Any, asked: Any, way: Way) -> None:
     """A row is found at once, and what is not there is still ruled out."""
     built(Pass)
     wanted = way(doors)
     assert asked(Pass, **wanted) == (True, "miss")
-    assert asked(Pass, pk=1_000_000_007) == (False, "absent")
+    assert (False, "absent") in not_there(asked, Pass, [1_000_000_000 + at for at in range(8)])
     status = status_of(Pass, doors)
     assert (status.state, status.writers) == ("complete", 0)
 
@@ -210,7 +217,7 @@ def test_keys_that_python_makes(doors: str, built: Any, asked: Any) -> None:
     many = Parcel.objects.using(doors).bulk_create([Parcel() for _ in range(700)])
     assert asked(Parcel, pk=one.pk) == (True, "miss")
     assert asked(Parcel, pk=many[699].pk) == (True, "miss")
-    assert asked(Parcel, pk=uuid.UUID(int=1)) == (False, "absent")
+    assert (False, "absent") in not_there(asked, Parcel, [uuid.UUID(int=at) for at in range(8)])
 
 
 def _save(alias: str, there: Coupon) -> None:

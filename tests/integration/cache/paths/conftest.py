@@ -12,8 +12,10 @@ from django.db.models import QuerySet
 
 from redis_toolkit.cache import CachedQuerySet, debts
 from redis_toolkit.core.connections import link
+from redis_toolkit.models import Outbox
 from redis_toolkit.signals import cache_failed, cache_read
 from tests.battery import plain
+from tests.school import ALIASES
 
 #: A model, and what is asked of its manager.
 Asked = tuple[Any, Callable[[Any], Any]]
@@ -87,7 +89,10 @@ def _django_db_helper() -> None:
 def warm(alias: str, django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[..., Warm]]:
     """Makes a :class:`Warm` of questions on one database, which is empty at the beginning."""
     with django_db_blocker.unblock():
+        # What was owed since the databases were made, before there was a server: no look is to find it amid the test.
         debts.pay(link())
+        for each in ALIASES:
+            Outbox.objects.using(each).all().delete()
         yield lambda questions, using=alias: Warm(using, questions)
         wipe(alias)
 
