@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from math import inf
 from typing import Any, Final, Protocol
 
 from django.db import DatabaseError, InterfaceError
@@ -47,8 +48,8 @@ class _Last:
     def __init__(self, began: float, *, known: bool | None) -> None:
         # What is committed after a look has read waits for the next: one that takes long must not put that off.
         half = settings.OUTBOX_INTERVAL / 2
-        #: (None: there was none yet.)
-        self.due = began + (half if known else min(half, _AGAIN) if known is False else 0.0)
+        #: (None: there was none yet. That is at once, also for who has read the clock before whoever noted it here.)
+        self.due = -inf if known is None else began + (half if known else min(half, _AGAIN))
         self.until = began + settings.OUTBOX_INTERVAL if known else 0.0
         self.looking = threading.Lock()
         #: Set once somebody has looked again. (Who waited for the lock instead would get it one after the other: a

@@ -8,6 +8,8 @@ outbox, and trusts what it finds.
 
 from __future__ import annotations
 
+import os
+import threading
 from math import inf
 
 from redis_toolkit.cache import looks
@@ -19,6 +21,7 @@ __all__ = ["forget", "is_given", "lost", "on_run", "regained"]
 _given_at = 0.0
 _run = b""
 _born = 0.0
+_lock = threading.Lock()
 
 
 def is_given() -> bool:
@@ -54,15 +57,27 @@ def on_run(run: bytes, born: float) -> bool:
     global _born, _run
     if run == _run:
         return True
-    if born < _born:
-        return False
-    is_first, _run, _born = not _run, run, born
-    if not is_first:
-        regained()
-    return is_first
+    # Of a crowd of threads that read for the first time all but one find that it has just become known.
+    with _lock:
+        if run == _run:
+            return True
+        if born < _born:
+            return False
+        is_first, _run, _born = not _run, run, born
+        if not is_first:
+            regained()
+        return is_first
 
 
 def forget() -> None:
     """Trust what is there, as a new process does."""
     global _born, _given_at, _run
     _born, _given_at, _run = 0.0, 0.0, b""
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - a lock held by another thread of the parent would never be released here
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -7,20 +7,9 @@ from typing import Any
 
 import pytest
 
-from redis_toolkit.core.connections import link
 from tests.concurrency.actors import Stage
 from tests.concurrency.rules import leave_out
 from tests.concurrency.timetable import PG, Timetable
-
-
-@pytest.fixture(autouse=True)
-def a_server_that_is_well(settings: Any) -> Iterator[None]:
-    """However busy the machine is, Redis is taken for away in no play that is not about that."""
-    settings.REDIS_TOOLKIT_READ_TIMEOUT = settings.REDIS_TOOLKIT_CONNECT_TIMEOUT = 4
-    # (A connection keeps the time-out with which it was opened.)
-    link().close()
-    yield
-    link().close()
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ from django.db.models.signals import post_delete
 from django.test.utils import CaptureQueriesContext
 
 from redis_toolkit.cache import debts, looks, outbox, transactions
-from redis_toolkit.core.clock import now, travel
+from redis_toolkit.core.clock import monotonic, now, travel
 from redis_toolkit.core.connections import link
 from redis_toolkit.exceptions import StoreUnavailable
 from redis_toolkit.models import Outbox
 from tests.app.models import Lesson
 from tests.integration.cache.term import Term
 from tests.integration.cache.threads import elsewhere
+from tests.listening import outcomes_heard
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__"), pytest.mark.usefixtures("empty_outboxes")]
 
@@ -250,6 +251,16 @@ def test_redis_goes_and_comes_while_a_thread_looks(term, monkeypatch):
     monkeypatch.setattr(outbox, "read", slowly)
     with travel(LATER):
         assert [title(term), title(term)] == ["new"] * 2
+
+
+def test_two_who_would_be_the_first_to_look(term):
+    """1. A reads the clock  2. B reads it, and notes that nobody has looked  3. A looks, for B has not: it is trusted."""
+    assert title(term) == "Lesson 5"
+    looks.expect()
+    looks._last[term.alias] = looks._Last(monotonic() + 5, known=None)
+    with outcomes_heard() as outcomes:
+        assert title(term) == "Lesson 5"
+    assert outcomes == ["hit"]
 
 
 @pytest.mark.parametrize("ends", ["well", "in an error"])

@@ -40,6 +40,15 @@ IDS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_from_before() -> Iterator[None]:
+    """What all the other tests have left is collected once, for that takes seconds, and then looked at no more."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def databases(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """From Django 6.1 on checks look at the databases, with options that nobody else should find on a connection.
