@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ def test_both_scripts_agree(redis_client: redis.Redis) -> None:
             now += passes
             # (With a minus a key lives longer than these steps take.)
             heads = (-now, int(charges))
-            # In a transaction the clock by which keys run out stands.
+            # In a transaction the clock by which keys run out stands (before Redis 7.2 it hardly goes on).
             with redis_client.pipeline(transaction=True) as calls:
                 calls.evalsha(one, count, *places[0], *heads, *limits.plain_arguments(cost))
                 calls.evalsha(all_, count, *places[1], *heads, SHARE, *limits.arguments(0, cost))
@@ -62,7 +63,7 @@ def test_both_scripts_agree(redis_client: redis.Redis) -> None:
                 plain, whole, values, twins, *ends = calls.execute()
             assert plain == whole
             assert values == twins
-            assert ends[:count] == ends[count:]
+            assert ends[:count] == pytest.approx(ends[count:], abs=1000)
             seen.update(number == 1 for number in plain[::4])
             seen["never"] += -1 in plain[2::4]  # type: ignore[index]
 
