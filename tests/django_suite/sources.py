@@ -28,7 +28,12 @@ def fetch() -> Path:
         # Unpacked beside its place and then moved there: an interrupted run leaves nothing that looks complete.
         with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
             unpacked = _unpack(_download(version, Path(folder)), Path(folder))
-            unpacked.rename(kept)
+            try:
+                unpacked.rename(kept)
+            except OSError:
+                # Another Python's run, beside this one, was quicker.
+                if not kept.exists():
+                    raise
     return kept
 
 

@@ -6,15 +6,17 @@ import ast
 import unittest
 from collections.abc import Set as AbstractSet
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.test import SimpleTestCase, TestCase
 
 from redis_toolkit.core.connections import reset
 from redis_toolkit.sessions import SessionStore
 from redis_toolkit.sessions.middleware import SessionMiddleware
-from tests.django_suite.sources import fetch
+from tests.django_suite import sources
 
 #: Tests of the middleware that do not hold for ours, and why.
 OTHERWISE = {
@@ -29,7 +31,7 @@ def theirs(name: str) -> Any:
 
     (The file imports a model of an app that is not installed here.)
     """
-    tree = ast.parse((fetch() / "sessions_tests" / "tests.py").read_text("utf-8"))
+    tree = ast.parse((sources.fetch() / "sessions_tests" / "tests.py").read_text("utf-8"))
     tree.body = [
         node
         for node in tree.body
@@ -73,3 +75,20 @@ def test_the_middleware_does_what_djangos_does(settings: Any) -> None:
     kind = type("Middleware", (theirs("SessionMiddlewareTests"),), {})
     assert issubclass(kind, TestCase)
     assert played(kind, without=OTHERWISE) == (10, [])
+
+
+def test_two_runs_that_fetch_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1. two Pythons of one Django find no tests  2. one puts them in their place  3. the other takes those."""
+    kept = tmp_path / "build" / "django-tests" / django.get_version()
+
+    def unpack(_: object, folder: Path) -> Path:
+        for each in (kept, folder / "tests"):
+            each.mkdir()
+            (each / "runtests.py").touch()
+        return folder / "tests"
+
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    monkeypatch.setattr(sources, "_download", lambda *_: None)
+    monkeypatch.setattr(sources, "_unpack", unpack)
+    assert sources.fetch() == kept
+    assert [each.name for each in kept.parent.iterdir()] == [kept.name]
