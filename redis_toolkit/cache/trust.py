@@ -55,18 +55,18 @@ def on_run(run: bytes, born: float) -> bool:
     never take turns in finding a new server.
     """
     global _born, _run
-    if run == _run:
-        return True
-    # Of a crowd of threads that read for the first time all but one find that it has just become known.
-    with _lock:
-        if run == _run:
-            return True
-        if born < _born:
-            return False
-        is_first, _run, _born = not _run, run, born
-        if not is_first:
-            regained()
-        return is_first
+    if run != _run:
+        with _lock:
+            # Of a crowd of threads that read for the first time all but one find that it has just become known.
+            if run != _run:
+                if born < _born:
+                    return False
+                if _run:
+                    # First, so that nobody takes it for known before it is known that it is not to be trusted.
+                    regained()
+                _run, _born = run, born
+    # Not ``is_given()``: trust may have been lost since this read began, and that it is back is not told here.
+    return not _given_at or monotonic() >= _given_at
 
 
 def forget() -> None:

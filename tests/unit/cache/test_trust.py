@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from redis_toolkit.cache import trust
+from redis_toolkit.core.clock import travel
 
 RUN = b"a run id"
 
@@ -51,3 +52,19 @@ def test_another_run_is_not_trusted_yet() -> None:
     assert not trust.on_run(b"another", 3.0)
     assert not trust.is_given()
     assert not trust.on_run(RUN, 2.0)
+
+
+def test_two_who_find_another_run() -> None:
+    """1. A and B begin to read  2. both are answered by another run  3. A tells it: B does not trust it either, for a while."""
+    assert trust.on_run(RUN, 1.0)
+    assert [trust.on_run(b"another", born) for born in (2.0, 3.0)] == [False, False]
+    with travel(60):
+        assert trust.on_run(b"another", 3.0)
+
+
+def test_trust_that_is_lost_while_somebody_reads() -> None:
+    """1. B begins to read  2. A finds Redis away  3. B is answered: it is not trusted, and nobody is told that Redis is back."""
+    assert trust.on_run(RUN, 1.0)
+    trust.lost()
+    with travel(60):
+        assert not trust.on_run(RUN, 1.0)
